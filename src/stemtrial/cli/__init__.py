@@ -1,0 +1,43 @@
+"""The command line: parse, call, print. Heavy imports live inside the commands, so that ``--help`` answers at once."""
+
+import sys
+
+import typer
+from typer.core import TyperGroup
+
+from stemtrial import __version__
+from stemtrial.cli import evidence
+from stemtrial.errors import StemtrialError
+
+app = typer.Typer(
+    name="stemtrial",
+    help="In-silico trials of stem-cell therapy for chronic pain. For research and professional use; never advice.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    cls=TyperGroup,
+)
+app.add_typer(evidence.app, name="evidence")
+
+
+@app.callback()
+def _options() -> None:
+    """Hold the verbs together."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; errors a user can mend become one message on stderr and an exit code."""
+    try:
+        app()
+    except StemtrialError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
