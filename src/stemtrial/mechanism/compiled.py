@@ -1,0 +1,71 @@
+"""How compiled functions are made: no fast-math beyond fused multiply-add, cached on disk per version of the source."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+@cache
+def cache_directory() -> Path:
+    """Folder of compiled functions: the user's cache, a subfolder for every state of the package's source.
+
+    Numba notices changes of the file of a function but not of the files it calls; a folder per state of the
+    source keeps a stale function from ever being run.
+    """
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(package.rglob("*.py")):
+        text = path.read_bytes()
+        if b"compiled import" in text or path == Path(__file__):
+            digest.update(text)
+    if root := os.environ.get("STEMTRIAL_CACHE"):
+        base = Path(root)
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home())) / "stemtrial"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stemtrial"
+    return base / "kernels" / digest.hexdigest()[:16]
+
+
+def jit(function: F) -> F:
+    """Compile a function on first call, without the interpreter lock, and keep the result on disk."""
+    previous = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_directory())
+    try:
+        compiled: F = numba.njit(cache=True, **_OPTIONS)(function)
+    finally:
+        numba.config.CACHE_DIR = previous
+    return compiled
+
+
+def inline(function: F) -> F:
+    """Make a function available to compiled functions, its code put into the caller."""
+    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return compiled
+
+
+def empty_like_kind(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Uninitialised ``(rows, columns)`` array of another array's type; usable in compiled functions."""
+    return np.empty((rows, columns), array.dtype)
+
+
+@overload(empty_like_kind)
+def _empty_like_kind(array: Any, rows: int, columns: int) -> Callable[..., np.ndarray]:
+    dtype = array.dtype
+
+    def empty(array: Any, rows: int, columns: int) -> np.ndarray:
+        return np.empty((rows, columns), dtype)
+
+    return empty
