@@ -1,25 +1,35 @@
 """What a patient can be given, as declared in a trial file.
 
-A treatment only says what is given and when; the mechanism decides what that does. In a file, the treatments of
-an arm are a list of mappings with one name each::
+A treatment only says what is given and when; the mechanism decides what that does. In a file, the treatments
+of an arm are a list of mappings with one name each::
 
     treatments:
-      - cells: {source: bone_marrow, origin: autologous, product: culture_expanded, dose_million: 50, at_months: [0]}
+      - saline: {at_months: [0, 6]}
       - exercise: {from_month: 0, to_month: 3}
 
-The vocabulary of cells is that of the evidence tables, so that a declared arm and a published arm can be compared.
+The vocabulary of cells is that of the evidence tables, so that declared and published arms can be compared.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PlainSerializer, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    model_validator,
+)
 
 from stemtrial.documents import Fault, Record, faulty, reject
 
 Indication: TypeAlias = Literal["knee_oa", "disc_degeneration"]
 Route: TypeAlias = Literal["injection", "oral", "programme"]
-Source: TypeAlias = Literal["bone_marrow", "adipose", "umbilical_cord", "placenta", "disc", "articular_cartilage"]
+Source: TypeAlias = Literal[
+    "bone_marrow", "adipose", "umbilical_cord", "placenta", "disc", "articular_cartilage"
+]
 Origin: TypeAlias = Literal["autologous", "allogeneic"]
 Product: TypeAlias = Literal[
     "culture_expanded", "bmac", "bmmnc", "svf", "mfat", "chondrocyte", "disc_cell", "hsc", "tissue_allograft"
@@ -29,7 +39,7 @@ LONGEST_MONTHS = 24
 """The class of question ends at 24 months; nothing is given or observed later."""
 
 LARGEST_DOSE_MILLION = 2000
-"""Upper limit of one dose, in million viable cells: ten times the largest counted dose of the evidence and more."""
+"""Upper limit of one dose, in million viable cells; more than ten times the largest of the evidence."""
 
 SOURCES_OF_PRODUCT: Mapping[str, tuple[str, ...]] = {
     "bmac": ("bone_marrow",),
@@ -49,7 +59,13 @@ def ascending(values: tuple[float, ...]) -> tuple[float, ...]:
     for index in range(1, len(values)):
         if values[index] <= values[index - 1]:
             raise faulty(
-                [Fault("does not come after the entry before it", (index,), hint="list the months in increasing order")]
+                [
+                    Fault(
+                        "does not come after the entry before it",
+                        (index,),
+                        hint="list the months in increasing order",
+                    )
+                ]
             )
     return values
 
@@ -86,8 +102,8 @@ class Treatment(Record):
     not_for: ClassVar[Mapping[str, str]] = {}
 
     @property
-    def months(self) -> tuple[float, ...]:
-        """Months named in the declaration, in order; empty for a treatment without times."""
+    def written_months(self) -> tuple[tuple[tuple[str | int, ...], float], ...]:
+        """Every month the declaration names, with the path of the field that names it."""
         return ()
 
 
@@ -98,17 +114,20 @@ class Injection(Treatment):
     at_months: Months
 
     @property
-    def months(self) -> tuple[float, ...]:
+    def written_months(self) -> tuple[tuple[tuple[str | int, ...], float], ...]:
         """Months of the injections."""
-        return self.at_months
+        return tuple((("at_months", index), month) for index, month in enumerate(self.at_months))
 
 
 class Course(Treatment):
-    """A treatment taken or followed over an interval; ``to_month`` of ``None`` means to the end of follow-up."""
+    """A treatment taken or followed over an interval; ``to_month`` ``None`` means to the end of follow-up."""
 
-    from_month: Annotated[float, Field(ge=0, lt=LONGEST_MONTHS, description="month in which it starts", examples=[0])]
+    from_month: Annotated[
+        float, Field(ge=0, lt=LONGEST_MONTHS, description="month in which it starts", examples=[0])
+    ]
     to_month: Annotated[
-        float | None, Field(gt=0, le=LONGEST_MONTHS, description="month in which it ends; leave out for the whole trial")
+        float | None,
+        Field(gt=0, le=LONGEST_MONTHS, description="month in which it ends; leave out for the whole trial"),
     ] = None
 
     @model_validator(mode="after")
@@ -127,9 +146,10 @@ class Course(Treatment):
         return self
 
     @property
-    def months(self) -> tuple[float, ...]:
+    def written_months(self) -> tuple[tuple[tuple[str | int, ...], float], ...]:
         """First month and, where declared, last month."""
-        return (self.from_month,) if self.to_month is None else (self.from_month, self.to_month)
+        first = (("from_month",), self.from_month)
+        return (first,) if self.to_month is None else (first, (("to_month",), self.to_month))
 
 
 class Cells(Injection):
@@ -146,16 +166,20 @@ class Cells(Injection):
 
     Examples
     --------
-    >>> Cells(source="bone_marrow", origin="autologous", product="culture_expanded", dose_million=50, at_months=(0,)).route
+    >>> spec = {"source": "adipose", "origin": "autologous", "product": "svf", "dose_million": 5}
+    >>> Cells(at_months=[0], **spec).route
     'injection'
     """
 
     name: ClassVar[str] = "cells"
     source: Annotated[Source, Field(description="tissue the cells come from", examples=["bone_marrow"])]
     origin: Annotated[Origin, Field(description="the patient's own or a donor's", examples=["autologous"])]
-    product: Annotated[Product, Field(description="how the cells are prepared", examples=["culture_expanded"])]
+    product: Annotated[
+        Product, Field(description="how the cells are prepared", examples=["culture_expanded"])
+    ]
     dose_million: Annotated[
-        float, Field(gt=0, le=LARGEST_DOSE_MILLION, description="million viable cells per injection", examples=[50])
+        float,
+        Field(gt=0, le=LARGEST_DOSE_MILLION, description="million viable cells per injection", examples=[50]),
     ]
 
     @model_validator(mode="after")
@@ -170,7 +194,9 @@ class Cells(Injection):
                 )
             )
         if self.product == "tissue_allograft" and self.origin == "autologous":
-            faults.append(Fault("is impossible: an allograft comes from a donor", ("origin",), allowed="allogeneic"))
+            faults.append(
+                Fault("is impossible: an allograft comes from a donor", ("origin",), allowed="allogeneic")
+            )
         sources = SOURCES_OF_PRODUCT.get(self.product)
         if sources and self.source not in sources:
             faults.append(
@@ -279,10 +305,14 @@ def _named(value: Any) -> Any:
     if isinstance(value, Treatment):
         return value
     if isinstance(value, str) and value in TREATMENTS:
-        raise faulty([Fault("lacks its fields", hint=f"write `{value}: {{...}}`, or `{value}: {{}}` if it has none")])
+        raise faulty(
+            [Fault("lacks its fields", hint=f"write `{value}: {{...}}`, or `{value}: {{}}` if it has none")]
+        )
     if not isinstance(value, Mapping) or len(value) != 1:
         count = f"names {len(value)} treatments" if isinstance(value, Mapping) else "is not a treatment"
-        raise faulty([Fault(count, hint="write one treatment an entry, such as `- saline: {at_months: [0]}`")])
+        raise faulty(
+            [Fault(count, hint="write one treatment an entry, such as `- saline: {at_months: [0]}`")]
+        )
     (name,) = value
     if name not in TREATMENTS:
         from difflib import get_close_matches
@@ -327,4 +357,4 @@ AnyTreatment = Annotated[
     BeforeValidator(_named),
     PlainSerializer(_as_entry),
 ]
-"""One entry of an arm's list of treatments: read from, and written as, a mapping with the treatment's name."""
+"""One entry of an arm's list of treatments: a mapping with the treatment's name in a file."""

@@ -1,0 +1,276 @@
+"""The protocol of a trial: frozen data read from a trial file, and everything that must hold in it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from stemtrial.documents import Document, Fault, FrozenDict, Record, reject
+from stemtrial.mechanism.treatments import (
+    LONGEST_MONTHS,
+    AnyTreatment,
+    Cells,
+    Course,
+    Indication,
+    Injection,
+    Treatment,
+    ascending,
+)
+from stemtrial.population.spec import PopulationSpec
+from stemtrial.trial.question import Question
+
+SHORTEST_MONTHS = 3
+"""The class of question begins at 3 months of follow-up."""
+
+Blinding: TypeAlias = Literal["double", "single", "open"]
+ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+Visit = Annotated[float, Field(gt=0, le=LONGEST_MONTHS)]
+
+
+class RescueAnalgesia(Record):
+    """Analgesic that patients start when their pain at a visit is above a level."""
+
+    pain_above: Annotated[
+        float, Field(ge=0, le=100, description="pain 0-100 that triggers rescue", examples=[70])
+    ]
+    drug: Annotated[
+        Literal["nsaid", "paracetamol", "opioid"],
+        Field(description="drug given as rescue", examples=["nsaid"]),
+    ]
+
+
+class Conduct(Record):
+    """What happens to patients besides their treatment.
+
+    Parameters
+    ----------
+    dropout_by_month_12
+        Share of patients lost by month 12, at a constant rate; trials of other lengths use the same rate.
+    rescue_analgesia
+        The rescue rule; ``None``, written ``null`` in the file, if there is none.
+    """
+
+    dropout_by_month_12: Annotated[
+        float, Field(ge=0, lt=1, description="share lost by month 12", examples=[0.12])
+    ]
+    rescue_analgesia: Annotated[
+        RescueAnalgesia | None,
+        Field(description="`null` for none", examples=["{pain_above: 70, drug: nsaid}"]),
+    ]
+
+
+class Arm(Record):
+    """One arm: the number of patients randomised to it and everything they receive."""
+
+    n: Annotated[int, Field(ge=2, le=100_000, description="patients randomised to the arm", examples=[120])]
+    treatments: Annotated[
+        tuple[AnyTreatment, ...],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=20,
+            description="what the arm receives",
+            examples=["- usual_care: {}"],
+        ),
+    ]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Arm":
+        reject(_overlaps(self.treatments))
+        return self
+
+
+def _overlaps(treatments: tuple[Treatment, ...]) -> Iterator[Fault]:
+    """Yield treatments declared twice: several cell products may be, and courses that do not overlap."""
+    last: dict[str, Treatment] = {}
+    for index, treatment in enumerate(treatments):
+        before = last.get(treatment.name)
+        last[treatment.name] = treatment
+        if before is None or isinstance(treatment, Cells):
+            continue
+        if isinstance(treatment, Course) and isinstance(before, Course):
+            if before.to_month is None or treatment.from_month < before.to_month:
+                what, hint = (
+                    "begins before the course of the same treatment above ends",
+                    "join or separate the two",
+                )
+                yield Fault(what, ("treatments", index, treatment.name, "from_month"), hint=hint)
+            continue
+        hint = "list all its months in one entry" if isinstance(treatment, Injection) else "keep one"
+        yield Fault("is declared twice in this arm", ("treatments", index, treatment.name), hint=hint)
+
+
+class Trial(Record):
+    """The protocol of one trial.
+
+    Parameters
+    ----------
+    title
+        Title for reports.
+    indication
+        Joint or disc.
+    population
+        Whom it enrols.
+    arms
+        The arms by name, in the order of the file; 2 to 6 of them.
+    visits_months
+        Months of the visits after baseline, increasing; the last one, 3 to 24, ends the trial.
+    blinding
+        ``double``, ``single`` or ``open``.
+    conduct
+        Dropout and rescue.
+    question
+        What is compared and how.
+
+    Examples
+    --------
+    >>> trial = Trial.read("examples/knee_oa_cells_vs_saline.yaml")  # doctest: +SKIP
+    >>> trial.comparator, trial.experimental, trial.n  # doctest: +SKIP
+    ('saline', 'cells', 240)
+    """
+
+    title: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["A title for the report"])
+    ]
+    indication: Annotated[Indication, Field(description="joint or disc", examples=["knee_oa"])]
+    population: Annotated[PopulationSpec, Field(description="whom the trial enrols")]
+    arms: Annotated[
+        Annotated[Mapping[ArmName, Arm], AfterValidator(FrozenDict)],
+        Field(min_length=2, max_length=6, description="name of each arm, its n and its treatments"),
+    ]
+    visits_months: Annotated[
+        tuple[Visit, ...],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=60,
+            description="months of the visits after baseline",
+            examples=["[1, 3, 6, 12]"],
+        ),
+        AfterValidator(ascending),
+    ]
+    blinding: Annotated[Blinding, Field(description="who knows the treatment", examples=["double"])]
+    conduct: Annotated[Conduct, Field(description="dropout and rescue")]
+    question: Annotated[Question, Field(description="endpoint, comparison, estimand and analysis")]
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Trial":
+        """Read and validate a trial file.
+
+        Raises
+        ------
+        stemtrial.errors.InputError
+            With every fault of the file, its line, the allowed values and the next step.
+        """
+        return Document.read(path).validate(cls)
+
+    @property
+    def experimental(self) -> str:
+        """Name of the experimental arm of the question."""
+        return self.question.compare[0]
+
+    @property
+    def comparator(self) -> str:
+        """Name of the comparator of the question."""
+        return self.question.compare[1]
+
+    @property
+    def ordered_arms(self) -> tuple[str, ...]:
+        """Names of the arms as they are shown: comparator, experimental, then the others as in the file."""
+        first = (self.comparator, self.experimental)
+        return first + tuple(name for name in self.arms if name not in first)
+
+    @property
+    def horizon_months(self) -> float:
+        """Month of the last visit."""
+        return self.visits_months[-1]
+
+    @property
+    def n(self) -> int:
+        """Number of patients randomised."""
+        return sum(arm.n for arm in self.arms.values())
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out."""
+        text = json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Trial":
+        reject(
+            [
+                *self._severity_faults(),
+                *(fault for name in self.arms for fault in self._arm_faults(name)),
+                *self._visit_faults(),
+                *self._question_faults(),
+            ]
+        )
+        return self
+
+    def _severity_faults(self) -> Iterator[Fault]:
+        wanted, other = (
+            ("kl_grade", "pfirrmann") if self.indication == "knee_oa" else ("pfirrmann", "kl_grade")
+        )
+        if getattr(self.population, wanted) is None:
+            yield Fault(
+                f"does not grade {self.indication}",
+                ("population", other),
+                hint=f"give the shares under `{wanted}`",
+            )
+
+    def _arm_faults(self, name: str) -> Iterator[Fault]:
+        end = self.horizon_months
+        for index, treatment in enumerate(self.arms[name].treatments):
+            at: tuple[str | int, ...] = ("arms", name, "treatments", index, treatment.name)
+            if reason := treatment.not_for.get(self.indication):
+                yield Fault(
+                    f"cannot be simulated for {self.indication}: {reason}", at, hint="remove it from this arm"
+                )
+            if self.indication == "knee_oa" and isinstance(treatment, Cells) and treatment.source == "disc":
+                yield Fault(
+                    "is not given to a knee", (*at, "source"), hint="disc tissue is for disc_degeneration"
+                )
+            for place, month in treatment.written_months:
+                ends = place == ("to_month",)
+                if month > end or (month == end and not ends):
+                    yield Fault(
+                        f"is not observed: the last visit is in month {end:g}",
+                        (*at, *place),
+                        allowed=f"{'up to' if ends else 'before'} month {end:g}",
+                        hint="correct the month or add a later visit to `visits_months`",
+                    )
+
+    def _visit_faults(self) -> Iterator[Fault]:
+        if self.horizon_months < SHORTEST_MONTHS:
+            yield Fault(
+                "ends the trial too early",
+                ("visits_months", len(self.visits_months) - 1),
+                allowed=f"a last visit in month {SHORTEST_MONTHS} to {LONGEST_MONTHS}",
+            )
+
+    def _question_faults(self) -> Iterator[Fault]:
+        for index, name in enumerate(self.question.compare):
+            if name not in self.arms:
+                yield Fault("is not an arm", ("question", "compare", index), allowed=", ".join(self.arms))
+        endpoint = self.question.endpoint
+        if endpoint.month not in self.visits_months:
+            yield Fault(
+                "is not a visit",
+                ("question", "endpoint", "month"),
+                allowed=", ".join(f"{month:g}" for month in self.visits_months),
+                hint="choose one of them or add the month to `visits_months`",
+            )
+        knee = ("VAS", "NRS", "WOMAC_pain", "WOMAC_function")
+        instruments = knee if self.indication == "knee_oa" else ("VAS", "NRS", "ODI")
+        if endpoint.instrument not in instruments:
+            yield Fault(
+                f"is not an outcome of {self.indication}",
+                ("question", "endpoint", "instrument"),
+                allowed=", ".join(instruments),
+            )
