@@ -1,7 +1,7 @@
 """Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations and run it again."""
 
 # ruff: noqa
-from stemtrial.mechanism.compiled import empty_like_kind, inline, jit
+from stemtrial.compiled import empty_like_kind, inline, jit
 
 MODEL = 'joint'
 STATES = ('M', 'A', 'R', 'P', 'N', 'E', 'G', 'C', 'X', 'U', 'V', 'B', 'T')

@@ -17,7 +17,7 @@ from stemtrial.mechanism.rosenbrock import Method
 HEADER = '''"""Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations and run it again."""
 
 # ruff: noqa
-from stemtrial.mechanism.compiled import empty_like_kind, inline, jit
+from stemtrial.compiled import empty_like_kind, inline, jit
 
 '''
 

@@ -53,6 +53,19 @@ SOURCES_OF_PRODUCT: Mapping[str, tuple[str, ...]] = {
 }
 """Tissues from which a product is made by definition; a product not listed can come from any."""
 
+WORDS_OF_PRODUCT: Mapping[str, str] = {
+    "culture_expanded": "culture-expanded {} cells",
+    "bmac": "{} concentrate",
+    "bmmnc": "{} mononuclear cells",
+    "svf": "stromal vascular fraction of {} tissue",
+    "mfat": "microfragmented {} tissue",
+    "chondrocyte": "{} chondrocytes",
+    "disc_cell": "{} cells",
+    "hsc": "{} haematopoietic stem cells",
+    "tissue_allograft": "{} tissue allograft",
+}
+"""How each product is called in a sentence; the blank takes the tissue."""
+
 
 def ascending(values: tuple[float, ...]) -> tuple[float, ...]:
     """Return the values, or report the first that does not follow upon its predecessor."""
@@ -106,6 +119,10 @@ class Treatment(Record):
         """Every month the declaration names, with the path of the field that names it."""
         return ()
 
+    def __str__(self) -> str:
+        """Return the treatment in words, as reports print it."""
+        return self.name.replace("_", " ")
+
 
 class Injection(Treatment):
     """A treatment injected into the joint or disc at given months."""
@@ -117,6 +134,11 @@ class Injection(Treatment):
     def written_months(self) -> tuple[tuple[tuple[str | int, ...], float], ...]:
         """Months of the injections."""
         return tuple((("at_months", index), month) for index, month in enumerate(self.at_months))
+
+    def __str__(self) -> str:
+        """Return the treatment in words, with its months."""
+        months = ", ".join(f"{month:g}" for month in self.at_months)
+        return f"{super().__str__()} in month{'s' * (len(self.at_months) > 1)} {months}"
 
 
 class Course(Treatment):
@@ -150,6 +172,11 @@ class Course(Treatment):
         """First month and, where declared, last month."""
         first = (("from_month",), self.from_month)
         return (first,) if self.to_month is None else (first, (("to_month",), self.to_month))
+
+    def __str__(self) -> str:
+        """Return the treatment in words, with its interval."""
+        end = "the end of follow-up" if self.to_month is None else f"month {self.to_month:g}"
+        return f"{super().__str__()} from month {self.from_month:g} to {end}"
 
 
 class Cells(Injection):
@@ -209,6 +236,12 @@ class Cells(Injection):
             )
         reject(faults)
         return self
+
+    def __str__(self) -> str:
+        """Return the treatment in words: kind of cells, dose and months."""
+        product = WORDS_OF_PRODUCT[self.product].format(self.source.replace("_", " "))
+        given = super().__str__().removeprefix(self.name)
+        return f"{self.origin} {product}, {self.dose_million:g} million cells{given}"
 
 
 class Saline(Injection):

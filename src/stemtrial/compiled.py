@@ -24,7 +24,7 @@ def cache_directory() -> Path:
     Numba notices changes of the file of a function but not of the files it calls; a folder per state of the
     source keeps a stale function from ever being run.
     """
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parent
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(package.rglob("*.py")):
         text = path.read_bytes()

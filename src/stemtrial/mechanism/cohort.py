@@ -1,0 +1,170 @@
+"""Groups of patients on one schedule, moved forward in time together.
+
+A group is what shares its constants: the patients of one arm in one replicate. All arrays carry (group, patient) as
+their last two axes.
+"""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+
+import numpy as np
+
+from stemtrial.errors import NumericalError
+from stemtrial.mechanism import _generated, equations
+from stemtrial.mechanism.grid import Grid
+from stemtrial.mechanism.inputs import INPUT_CONSTANTS, evaluate, tabulate
+from stemtrial.mechanism.schedule import Schedule
+
+_INPUT_INDEX = {name: i for i, name in enumerate(equations.INPUTS)}
+
+
+class Cohort:
+    """State of the patients of several groups, with the clock.
+
+    Parameters
+    ----------
+    states
+        Initial states by name, each (groups, patients).
+    patient
+        Constants of the patients by name (``equations.PATIENT``), each (groups, patients).
+    shared
+        Constants of the groups by name (registry symbols), each (groups,).
+    schedule
+        What is given and when.
+    grid
+        Time grid.
+    dtype
+        ``float64`` or ``float32``.
+    """
+
+    def __init__(
+        self,
+        states: Mapping[str, np.ndarray],
+        patient: Mapping[str, np.ndarray],
+        shared: Mapping[str, np.ndarray],
+        schedule: Schedule,
+        grid: Grid,
+        dtype: type[np.floating] = np.float64,
+    ) -> None:
+        self.x = np.stack([np.asarray(states[name], dtype) for name in equations.STATES])
+        self.q = np.stack([np.asarray(patient[name], dtype) for name in equations.PATIENT])
+        groups = self.x.shape[1]
+        donor = np.full(groups, float(bool(schedule.allogeneic)))
+        per_day = {name: np.asarray(shared[name]) / equations.DAYS_PER_YEAR for name in ("sig_X", "lam_C")}
+        known: dict[str, np.ndarray] = {**shared, **per_day, "allo": donor}
+        self.p = np.ascontiguousarray(np.stack([known[name] for name in equations.SHARED], axis=1), dtype)
+        self._inputs = np.ascontiguousarray(np.stack([shared[name] for name in INPUT_CONSTANTS], axis=1), float)
+        self._retained = np.asarray(shared["f_ret"], float)
+        self._observation = {k: np.asarray(shared[k], float) for k in ("alpha_F", "beta_F", "g_F", "f_B", "f_x")}
+        self.schedule = schedule
+        self.grid = grid
+        self.day = 0.0
+        self._events = schedule.arrays()
+        self._pending = list(schedule.doses)
+        self._piece = 0.0
+        self._switched = 0.0
+        self._constants = np.array(_generated.CONSTANTS, dtype)
+        self._stage_times = np.array(_generated.STAGE_TIMES)
+
+    def advance(self, day: float) -> None:
+        """Move every patient forward to a day; treatments due on that very day are given afterwards."""
+        stops = [d for d in self.schedule.switches() if self.day < d < day]
+        for stop in [*stops, day]:
+            if stop <= self.day:
+                continue
+            self._give()
+            self._integrate(stop)
+
+    def _give(self) -> None:
+        while self._pending and self._pending[0].start <= self.day + 1e-9:
+            dose = self._pending.pop(0)
+            self.x[0] += (self._retained * dose.amount)[:, None].astype(self.x.dtype)
+        if any(abs(d - self.day) < 1e-9 for d in self.schedule.switches()):
+            self._switched = self.day
+
+    def _integrate(self, stop: float) -> None:
+        h = self.grid.steps(self.day, stop, self._switched)
+        groups = self.x.shape[1]
+        table = np.empty((groups, len(h), len(self._stage_times) + 1, len(equations.INPUTS)), self.x.dtype)
+        tabulate(*self._events, self._inputs, self.day, h, self._stage_times, table)
+        _generated.advance(self.x, self.q, self.p, h.astype(self.x.dtype), table, self._constants)
+        resident = self.x[0]
+        resident[resident < 1e-9] = 0
+        progenitors = self.x[6]
+        progenitors[progenitors < 1e-9] = 0
+        self._fade(stop - self.day)
+        self._piece, self.day = self.day, stop
+
+    def _fade(self, days: float) -> None:
+        """Rescue medicine's fading parts, referred to the start of the next piece."""
+        for name, rate in (("n_fading", 1 / self._inputs[:, 10]), ("o_fading", self._inputs[:, 12])):
+            row = self.q[equations.PATIENT.index(name)]
+            if row.any():
+                row *= np.exp(-rate * days)[:, None].astype(row.dtype)
+
+    def rescue(self, nsaid: np.ndarray | None = None, paracetamol: np.ndarray | None = None, opioid: np.ndarray | None = None) -> None:
+        """Start rescue medicine now for the patients marked true, each mask (groups, patients)."""
+        c = {name: self._inputs[:, i, None] for i, name in enumerate(INPUT_CONSTANTS)}
+        row = {name: self.q[equations.PATIENT.index(name)] for name in ("n_steady", "n_fading", "o_steady", "o_fading")}
+        for mask, size in ((nsaid, c["eps_N"]), (paracetamol, c["eps_para"])):
+            if mask is not None and mask.any():
+                row["n_steady"][mask] = np.broadcast_to(size * (1 - c["om_N"]), mask.shape)[mask]
+                row["n_fading"][mask] = np.broadcast_to(size * c["om_N"], mask.shape)[mask]
+                self._switched = self.day
+        if opioid is not None and opioid.any():
+            row["o_steady"][opioid] = 1.0
+            row["o_fading"][opioid] = -1.0
+            self._switched = self.day
+
+    def _named(self) -> tuple[SimpleNamespace, SimpleNamespace, SimpleNamespace]:
+        n = len(equations.INPUTS)
+        u, du = np.empty((self.x.shape[1], n)), np.empty(n)
+        for g in range(len(u)):
+            evaluate(*self._events, self._inputs[g], self._piece, self.day, u[g], du)
+        if self.day == 0:
+            u[:] = 0
+        # The fading parts are already referred to today.
+        u[:, _INPUT_INDEX["fade_n"]] = u[:, _INPUT_INDEX["fade_o"]] = 1.0
+        u = u.astype(self.x.dtype)
+        shared = {name: self.p[:, i, None] for i, name in enumerate(equations.SHARED)}
+        observation = {k: v[:, None].astype(self.x.dtype) for k, v in self._observation.items()}
+        return (
+            SimpleNamespace(**dict(zip(equations.STATES, self.x, strict=True))),
+            SimpleNamespace(**dict(zip(equations.PATIENT, self.q, strict=True)), **shared, **observation),
+            SimpleNamespace(**{name: u[:, i, None] for i, name in enumerate(equations.INPUTS)}),
+        )
+
+    def pain(self) -> np.ndarray:
+        """Pain today before clipping, points of 0-100, (groups, patients).
+
+        Raises
+        ------
+        NumericalError
+            Where a patient's pain is not a finite number.
+        """
+        return self._finite(np.asarray(equations.pain(*self._named())), "pain")
+
+    def function(self) -> np.ndarray:
+        """Limitation of function today before clipping, points of 0-100, (groups, patients)."""
+        return self._finite(np.asarray(equations.function(*self._named())), "function")
+
+    def relief(self) -> np.ndarray:
+        """Parts of the relief since baseline, points, (parts, groups, patients), in the order of ``equations.RELIEF``."""
+        parts = equations.relief(*self._named())
+        return np.stack([np.broadcast_to(part, self.x.shape[1:]) for part in parts])
+
+    def state(self, name: str) -> np.ndarray:
+        """Values of one state today, (groups, patients)."""
+        return self.x[equations.STATES.index(name)]
+
+    def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
+        if not np.isfinite(values).all():
+            group, patient = np.argwhere(~np.isfinite(values))[0]
+            constants = dict(zip(equations.PATIENT, self.q[:, group, patient].tolist(), strict=True))
+            raise NumericalError(
+                f"{what} of patient {patient} in group {group} is not a finite number on day {self.day:g}; "
+                f"constants: {constants}; check the parameters against their ranges"
+            )
+        return values
+
+

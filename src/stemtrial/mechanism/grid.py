@@ -1,0 +1,63 @@
+"""Graded time grid shared by the patients of an arm: fine after each switch of an input, coarse in quiet months."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Step length ``min(longest, first + growth * s)`` at ``s`` days after the last switch.
+
+    Parameters
+    ----------
+    first
+        First step after a switch, days.
+    growth
+        Days of step length gained per day.
+    longest
+        Longest step, days.
+
+    Examples
+    --------
+    >>> h = Grid(first=0.5, growth=0.2, longest=30).steps(0.0, 90.0, since=0.0)
+    >>> len(h), float(round(h.sum(), 9))
+    (19, 90.0)
+    """
+
+    first: float
+    growth: float
+    longest: float
+
+    def steps(self, start: float, stop: float, since: float) -> np.ndarray:
+        """Step lengths that lead from ``start`` to ``stop``, the last switch having been on day ``since``."""
+        a, b = self._coordinate(start - since), self._coordinate(stop - since)
+        count = max(1, int(np.ceil(b - a - 1e-9)))
+        nodes = since + self._time(np.linspace(a, b, count + 1))
+        nodes[0], nodes[-1] = start, stop
+        return np.diff(nodes)
+
+    def refined(self, factor: float) -> "Grid":
+        """Return the grid with all steps shorter by a factor."""
+        return Grid(self.first / factor, self.growth / factor, self.longest / factor)
+
+    @property
+    def _knee(self) -> float:
+        return max(0.0, (self.longest - self.first) / self.growth)
+
+    def _coordinate(self, s: float) -> float:
+        """Number of steps since the switch, a real number: the integral of one over the step length."""
+        graded = min(s, self._knee)
+        return float(np.log1p(self.growth * graded / self.first) / self.growth + (s - graded) / self.longest)
+
+    def _time(self, coordinate: np.ndarray) -> np.ndarray:
+        knee = self._coordinate(self._knee)
+        graded = self.first * np.expm1(self.growth * np.minimum(coordinate, knee)) / self.growth
+        return np.asarray(graded + np.maximum(coordinate - knee, 0) * self.longest)
+
+
+STANDARD = Grid(first=0.5, growth=0.2, longest=30.0)
+"""Grid of virtual trials; its error is measured in every run."""
+
+FINE = STANDARD.refined(8)
+"""Grid for comparison with the adaptive reference to 0.01 points."""
