@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import evidence
+from stemtrial.cli import check, evidence
 from stemtrial.errors import StemtrialError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     cls=TyperGroup,
 )
+app.command()(check.check)
 app.add_typer(evidence.app, name="evidence")
 
 

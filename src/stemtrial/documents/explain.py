@@ -1,5 +1,6 @@
 """From failed validation to problems that name field, line, value, what is allowed and the next step."""
 
+import math
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def _explain(detail: Any, model: type[Record], loc: FieldPath) -> Fault:
         return Fault(what, allowed=spot.allowed, hint=f"did you mean `{near[0]}`?" if near else None)
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         return Fault("is out of range", allowed=spot.allowed)
-    if kind == "finite_number":
+    if kind == "finite_number" or (isinstance(value, float) and not math.isfinite(value)):
         return Fault("is not a finite number", allowed=spot.allowed)
     if kind in {"too_short", "too_long"}:
         count = _size(value)

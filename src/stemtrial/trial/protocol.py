@@ -73,7 +73,7 @@ class Arm(Record):
             min_length=1,
             max_length=20,
             description="what the arm receives",
-            examples=["- usual_care: {}"],
+            examples=["[{usual_care: {}}]"],
         ),
     ]
 
