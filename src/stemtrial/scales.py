@@ -180,15 +180,7 @@ class Instrument:
         >>> instrument("WOMAC function").scale(high=68).to_common(34.0)
         50.0
         """
-        if self.kind != "score":
-            raise InputError(
-                Problem(
-                    f"is a {self.kind} measure and has no conversion to 0-100",
-                    field="instrument",
-                    value=self.name,
-                    allowed="measures of the kind score",
-                )
-            )
+        require_score(self.name, self.kind)
         wanted = {"low": low, "high": high, "higher_is_better": higher_is_better}
         asked = {name: value for name, value in wanted.items() if value is not None}
         for form in self.scales:
@@ -203,6 +195,19 @@ class Instrument:
                     f"{form.limits}, {'higher' if form.higher_is_better else 'lower'} better"
                     for form in self.scales
                 ),
+            )
+        )
+
+
+def require_score(name: str, kind: str) -> None:
+    """Raise :class:`~stemtrial.errors.InputError` unless a measure is a score."""
+    if kind != "score":
+        raise InputError(
+            Problem(
+                f"is a {kind} measure and has no conversion to 0-100",
+                field="instrument",
+                value=name,
+                allowed="measures of the kind score",
             )
         )
 
