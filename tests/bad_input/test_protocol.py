@@ -1,4 +1,4 @@
-"""Every fault of a trial file is one message with the line, the field, the value, what is allowed and what to do."""
+"""Every fault of a trial file is one message: line, field, value, what is allowed and what to do."""
 
 from itertools import zip_longest
 from pathlib import Path
@@ -76,7 +76,7 @@ FAULTS = {
         "is missing",
         None,
         "`null` for none",
-        27,
+        26,
     ),
     "empty value": Fault(
         "  alpha: 0.05", "  alpha:", "question.alpha", None, "is empty", "above 0", "`0.05`"
@@ -120,8 +120,9 @@ FAULTS = {
         "{2: 0.45, 3: 0.55}",
         "{2: 0.45, three: 0.55}",
         "population.kl_grade.three",
-        0.55,
-        "not a whole number",
+        None,
+        "not a name that",
+        "a whole number",
     ),
     "shares": Fault(
         "{2: 0.45, 3: 0.55}",
@@ -267,7 +268,9 @@ FAULTS = {
         "1 to 20 entries",
         "usual_care",
     ),
-    "name of an arm": Fault("  saline:\n", "  1st arm:\n", "arms.1st arm", None, "expected form"),
+    "name of an arm": Fault(
+        "  saline:\n", "  1st arm:\n", "arms.1st arm", None, "not a name that", "40 letters"
+    ),
     "visit after 24 months": Fault(
         "9, 12]", "9, 30]", "visits_months[4]", 30, "out of range", "above 0 and up to 24"
     ),
@@ -350,7 +353,7 @@ def test_one_fault_is_one_message_with_everything(fault: Fault) -> None:
     assert message.startswith(f"trial.yaml, line {problem.line}: {fault.field} ")
     assert fault.what in problem.what
     if fault.value is None:
-        assert problem.value is None or isinstance(problem.value, str)
+        assert problem.value is None
     else:
         assert str(problem.value).startswith(str(fault.value))
         assert f"= {fault.value}" in message
@@ -377,9 +380,6 @@ def test_all_faults_are_reported_in_the_order_of_the_file() -> None:
         "arms.cells.treatments[0].cells.dose",
         "blinding",
         "question.alpha",
-    ] or [problem.field for problem in found][2:4] == [
-        "arms.cells.treatments[0].cells.dose_million",
-        "arms.cells.treatments[0].cells.dose",
     ]
     lines = [problem.line or 0 for problem in found]
     assert lines == sorted(lines)
@@ -436,8 +436,9 @@ def test_a_damaged_file_is_a_trial_or_an_input_error_never_anything_else(data: s
     junk = data.draw(st.text(st.sampled_from("abn:{}[]-,'\"#&*!|>%@`?~ \t\n01.e+\\é\x00"), max_size=12))
     damaged = EXAMPLE[:start] + junk + EXAMPLE[start + length :]
     try:
-        trial = Document.parse(damaged, "trial.yaml").validate(Trial)
+        Document.parse(damaged, "trial.yaml").validate(Trial)
     except InputError as error:
-        assert all(str(problem).startswith("trial.yaml") for problem in error.problems)
-    else:
-        assert trial.n >= 4
+        messages = str(error).splitlines()
+        stray = [message for message in messages if not message.startswith("trial.yaml")]
+        if stray or len(messages) != len(error.problems):
+            pytest.fail(f"not one line a problem: {stray}")

@@ -21,7 +21,7 @@ def check(
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """Validate a trial file: print what it describes, or every fault with its line and remedy (exit code 2)."""
+    """Validate a trial file: print what it describes, or every fault with its line (exit code 2)."""
     from stemtrial.trial.protocol import Trial
 
     try:

@@ -2,6 +2,6 @@
 
 from stemtrial.documents.document import Document
 from stemtrial.documents.explain import validate
-from stemtrial.documents.record import Fault, FrozenDict, Record, faulty, reject
+from stemtrial.documents.record import Fault, FrozenDict, Record, faulty, nearest, reject
 
-__all__ = ["Document", "Fault", "FrozenDict", "Record", "faulty", "reject", "validate"]
+__all__ = ["Document", "Fault", "FrozenDict", "Record", "faulty", "nearest", "reject", "validate"]

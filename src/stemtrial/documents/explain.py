@@ -4,13 +4,12 @@ import math
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 
-from stemtrial.documents.record import Fault, Record
+from stemtrial.documents.record import Fault, Record, nearest
 from stemtrial.errors import InputError, Problem
 
 FieldPath = tuple[str | int, ...]
@@ -79,16 +78,18 @@ def _problems(
     details = error.errors(include_url=False)
     excused = set(_misspelt(details, model))
     for detail in details:
-        loc: FieldPath = tuple(part for part in detail["loc"] if part != "[key]")
+        is_key = detail["loc"][-1:] == ("[key]",)
+        loc: FieldPath = detail["loc"][:-1] if is_key else detail["loc"]
         if loc in excused or (
             detail["type"] == "too_short" and _size(detail["input"]) >= detail["ctx"]["min_length"]
         ):
             continue
-        faults: tuple[Fault, ...] = detail.get("ctx", {}).get("faults") or (_explain(detail, model, loc),)
+        faults: tuple[Fault, ...] = detail.get("ctx", {}).get("faults") or (
+            _explain_name(model, loc) if is_key else _explain(detail, model, loc),
+        )
         for fault in faults:
             path = loc + fault.at
-            absent = detail["type"] == "missing"
-            value = None if absent else _shown(_lookup(data, path))
+            value = None if is_key or detail["type"] == "missing" else _shown(_lookup(data, path))
             yield Problem(
                 fault.what,
                 file,
@@ -105,10 +106,15 @@ def _misspelt(details: list[Any], model: type[Record]) -> Iterator[FieldPath]:
     for detail in details:
         if detail["type"] == "extra_forbidden":
             *parent, name = detail["loc"]
-            yield from (
-                (*parent, near)
-                for near in get_close_matches(str(name), _spot(model, tuple(parent)).names, n=1)
-            )
+            if near := nearest(name, _spot(model, tuple(parent)).names):
+                yield (*parent, near)
+
+
+def _explain_name(model: type[Record], loc: FieldPath) -> Fault:
+    """Turn a failure of a mapping's key into a fault."""
+    spot = _unwrap(get_args(_spot(model, loc[:-1]).annotation)[0])
+    form = f", {spot.meaning}" if spot.meaning else ""
+    return Fault("is not a name that can be used here", allowed=f"{spot.wanted}{form}")
 
 
 def _explain(detail: Any, model: type[Record], loc: FieldPath) -> Fault:
@@ -120,18 +126,17 @@ def _explain(detail: Any, model: type[Record], loc: FieldPath) -> Fault:
         return Fault("is missing", allowed=spot.allowed, hint=f"add `{loc[-1]}{example}`{meaning}")
     if kind in {"extra_forbidden", "invalid_key"}:
         names = _spot(model, loc[:-1]).names
-        near = get_close_matches(str(loc[-1]), names, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "remove it"
+        near = nearest(loc[-1], names)
+        hint = f"did you mean `{near}`?" if near else "remove it"
         if ":" in str(loc[-1]):
             hint = "put a blank after the colon"
         return Fault("is not a known field", allowed=", ".join(names), hint=hint)
     if kind == "literal_error":
-        near = get_close_matches(str(value).lower(), words := _words(spot.annotation), n=1)
-        near = near or [word for word in words if word.lower() == str(value).lower()]
+        near = nearest(value, _words(spot.annotation))
         what = (
             "is not in the vocabulary" if isinstance(value, str | int) else f"is {_kind(value)}, not a word"
         )
-        return Fault(what, allowed=spot.allowed, hint=f"did you mean `{near[0]}`?" if near else None)
+        return Fault(what, allowed=spot.allowed, hint=f"did you mean `{near}`?" if near else None)
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         return Fault("is out of range", allowed=spot.allowed)
     if kind == "finite_number" or (isinstance(value, float) and not math.isfinite(value)):
@@ -170,6 +175,8 @@ class _Spot:
     def allowed(self) -> str | None:
         if get_origin(self.annotation) is Literal:
             return ", ".join(_words(self.annotation))
+        if get_origin(self.annotation) is tuple and Ellipsis not in get_args(self.annotation):
+            return f"{len(get_args(self.annotation))} entries"
         if "min_length" in self.bounds or "max_length" in self.bounds:
             unit = "characters" if self.annotation is str else "entries"
             least, most = self.bounds.get("min_length"), self.bounds.get("max_length")

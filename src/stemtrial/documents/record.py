@@ -62,6 +62,23 @@ class Fault:
     hint: str | None = None
 
 
+def nearest(word: object, words: Iterable[str]) -> str | None:
+    """Return the entry of a vocabulary that was probably meant, if any.
+
+    Examples
+    --------
+    >>> nearest("salin", ["sham", "saline"]), nearest("dose", ["dose_million"]), nearest("VAS", ["ODI"])
+    ('saline', 'dose_million', None)
+    """
+    from difflib import get_close_matches
+
+    plain = {entry.lower(): entry for entry in words}
+    written = str(word).lower()
+    longer = [entry for entry in plain if len(written) > 2 and entry.startswith(written)]
+    found = [written] if written in plain else longer or get_close_matches(written, plain, n=1)
+    return plain[found[0]] if found else None
+
+
 def faulty(faults: Iterable[Fault]) -> PydanticCustomError:
     """Return the exception a validator raises to report these faults, all at once."""
     found = tuple(faults)

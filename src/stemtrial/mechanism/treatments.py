@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from stemtrial.documents import Fault, Record, faulty, reject
+from stemtrial.documents import Fault, Record, faulty, nearest, reject
 
 Indication: TypeAlias = Literal["knee_oa", "disc_degeneration"]
 Route: TypeAlias = Literal["injection", "oral", "programme"]
@@ -348,10 +348,8 @@ def _named(value: Any) -> Any:
         )
     (name,) = value
     if name not in TREATMENTS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(str(name), TREATMENTS, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else None
+        near = nearest(name, TREATMENTS)
+        hint = f"did you mean `{near}`?" if near else None
         raise faulty([Fault("is not a known treatment", (name,), allowed=", ".join(TREATMENTS), hint=hint)])
     if value[name] is None:
         if TREATMENTS[name].model_fields:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stemtrial.documents import Document, Fault, FrozenDict, Record, reject
 from stemtrial.mechanism.treatments import (
@@ -26,7 +26,13 @@ SHORTEST_MONTHS = 3
 """The class of question begins at 3 months of follow-up."""
 
 Blinding: TypeAlias = Literal["double", "single", "open"]
-ArmName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+ArmName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$",
+        description="up to 40 letters, digits, _ and -, beginning with a letter",
+    ),
+]
 Visit = Annotated[float, Field(gt=0, le=LONGEST_MONTHS)]
 
 
