@@ -1,0 +1,85 @@
+"""Constants of the model as known before any fit: their ranges, and how trials differ.
+
+An uncertain constant follows a PERT distribution: bounded by its range, its mode the registry's value (Malcolm et al.
+1959), on the linear or the logarithmic scale as the registry says. Trials differ in the size and the speed of the
+contextual response (Wen 2022) and in the effect of the cells.
+"""
+
+import hashlib
+from importlib.resources import files
+
+import numpy as np
+from scipy.special import betaincinv
+
+from stemtrial.draws import Stream, normals, uniforms
+from stemtrial.mechanism.parameters import Parameter, registry
+
+LABEL = "prior, not calibrated"
+"""How every output says where its constants come from."""
+
+TRIAL_EFFECTS = ("cell_effect",)
+"""Constants beside the registry's: the trial's multiplier of the potency of cells."""
+
+
+def fingerprint() -> str:
+    """SHA-256 of the table of constants, which is all that the prior depends on."""
+    return hashlib.sha256(files("stemtrial.mechanism").joinpath("data/parameters.csv").read_bytes()).hexdigest()
+
+
+def _bounds(p: Parameter) -> tuple[float, float, float]:
+    low, high = p.range
+    return (np.log(low), np.log(p.value), np.log(high)) if p.scale == "log" else (low, p.value, high)
+
+
+def quantile(p: Parameter, u: np.ndarray) -> np.ndarray:
+    """Quantile function of a constant's prior.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> quantile(registry()["f_ret"], np.array([0.0, 1.0])).tolist()
+    [0.1, 0.4]
+    """
+    if p.level == "fixed":
+        return np.full(np.shape(u), p.value)
+    low, mode, high = _bounds(p)
+    width = high - low
+    x = low + width * betaincinv(1 + 4 * (mode - low) / width, 1 + 4 * (high - mode) / width, u)
+    return np.exp(x) if p.scale == "log" else x
+
+
+def mean(p: Parameter) -> float:
+    """Mean of a constant's prior on the scale on which it is bounded."""
+    if p.level == "fixed":
+        return p.value
+    low, mode, high = _bounds(p)
+    x = (low + 4 * mode + high) / 6
+    return float(np.exp(x)) if p.scale == "log" else float(x)
+
+
+def draw(seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
+    """Draw the constants of each replicate, with the effects of its trial.
+
+    Returns
+    -------
+    dict
+        By symbol, (replicates,); ``ctx_Emax`` and ``k_B`` are those of the trial.
+    """
+    table = registry()
+    uncertain = [p for p in table.values() if p.level == "uncertain"]
+    u = uniforms(seed, Stream.CONSTANTS, replicates, 0, 1, len(uncertain))[:, :, 0]
+    result = {symbol: np.full(len(replicates), p.value) for symbol, p in table.items()}
+    for row, p in zip(u, uncertain, strict=True):
+        result[p.symbol] = quantile(p, row)
+    z = normals(seed, Stream.TRIAL, replicates, 0, 1, 3)[:, :, 0]
+    result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * z[0]
+    result["k_B"] = result["k_B"] * np.exp(result["omega_k_B"] * z[1])
+    result["cell_effect"] = np.exp(result["omega_cell"] * z[2])
+    return result
+
+
+def typical(replicates: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the prior mean of every constant for each replicate, in a trial without effects of its own."""
+    result = {symbol: np.full(len(replicates), mean(p)) for symbol, p in registry().items()}
+    result["cell_effect"] = np.ones(len(replicates))
+    return result
