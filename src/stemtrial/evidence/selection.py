@@ -31,11 +31,12 @@ _OF_OUTCOME = ("construct", "reliability", "analysis_set")
 class Selection:
     """A choice of evidence: for each filter one word or several, any of which will do.
 
-    ``indication`` and ``blinding`` choose trials. ``intervention``, ``product`` and ``origin`` choose the arms
-    under study, ``comparator`` the control arms beside them: a trial stays if it has one of each, and of its
-    arms those stay that were chosen. A side that is not asked about keeps all its arms; in a trial without
-    cells any arm may stand on either side. ``construct``, ``reliability`` and ``analysis_set`` choose outcome
-    rows, and a trial without such a row leaves. Adverse events follow their arms; the other tables stay whole.
+    ``indication`` and ``blinding`` choose trials. ``intervention``, ``product`` and ``origin`` choose the
+    arms under study, ``comparator`` the control arms beside them: a trial stays if it has one of each, and of
+    its arms those stay that were chosen. A side that is not asked about keeps all its arms; in a trial
+    without cells any arm may stand on either side. ``construct``, ``reliability`` and ``analysis_set`` choose
+    outcome rows, and a trial without such a row leaves. Adverse events follow their arms; other tables stay
+    whole.
 
     Raises
     ------
