@@ -1,19 +1,17 @@
 """A YAML or JSON file as plain data that remembers on which line every field stands."""
 
 import json
-import math
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
-from stemtrial.documents.explain import FieldPath, dotted, normal, validate
+from stemtrial.documents.explain import FieldPath, dotted, kind_of, normal, validate
+from stemtrial.documents.places import Place, survey, unreadable
 from stemtrial.documents.record import Record
 from stemtrial.errors import InputError, Problem
 
@@ -21,15 +19,6 @@ LARGEST_BYTES = 200_000
 """A document written by a person is a few kilobytes; anything larger is another kind of file."""
 
 M = TypeVar("M", bound=Record)
-
-
-class Place(NamedTuple):
-    """Where a field stands: line of its name (or of a list's entry) and extent of its value in the text."""
-
-    line: int
-    start: int
-    end: int
-    block: bool
 
 
 @dataclass(frozen=True)
@@ -109,14 +98,16 @@ class Document:
             data = json.loads(text) if is_json and text.strip() else None
             # JSON is YAML but for tabs between its tokens; a blank keeps every line and column.
             node = _yaml().compose(text.replace("\t", " ") if is_json else text)
-            places = {} if node is None else dict(_places(node, file))
+            places, problems = ({}, []) if node is None else survey(node, file)
+            if problems:
+                raise InputError(*problems)
             data = data if is_json else _yaml().load(text)
         except json.JSONDecodeError as error:
             raise InputError(
                 Problem(f"is not readable as JSON: {error.msg}", file=file, line=error.lineno)
             ) from None
         except MarkedYAMLError as error:
-            raise InputError(_yaml_problem(error, file)) from None
+            raise InputError(unreadable(error, file)) from None
         except (YAMLError, ValueError, OverflowError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(Problem(f"is not readable as YAML: {reason}", file=file)) from None
@@ -127,7 +118,7 @@ class Document:
         if not isinstance(data, dict):
             raise InputError(
                 Problem(
-                    f"holds a {type(data).__name__} where a mapping of fields is expected",
+                    f"holds {kind_of(data)} where a mapping of fields is expected",
                     file=file,
                     hint="write one `field: value` a line, with a blank after the colon",
                 )
@@ -185,91 +176,17 @@ class Document:
     def write(self, path: str | Path) -> None:
         """Write the document to a file, whole or not at all."""
         target = Path(path)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as draft:
-            draft.write(self.text)
-        os.replace(draft.name, target)
+        draft = target.with_name(f".{target.name}.part")
+        try:
+            draft.write_text(self.text, encoding="utf-8", newline="")
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _yaml() -> YAML:
     """Return a reader that builds plain data only."""
     return YAML(typ="safe", pure=True)
-
-
-def _places(root: Node, file: str) -> Iterator[tuple[tuple[str, ...], Place]]:
-    """Yield the place of every field, and refuse aliases and duplicated names."""
-    seen: set[int] = set()
-
-    def walk(node: Node, path: tuple[str, ...], line: int) -> Iterator[tuple[tuple[str, ...], Place]]:
-        if id(node) in seen:
-            raise InputError(
-                Problem(
-                    "is an alias of another part, which is not read here",
-                    file=file,
-                    line=line,
-                    field=".".join(path),
-                    hint="write the values out",
-                )
-            )
-        seen.add(id(node))
-        block = isinstance(node, CollectionNode) and not node.flow_style
-        yield path, Place(line, node.start_mark.index, node.end_mark.index, block)
-        if isinstance(node, ScalarNode):
-            _check_scalar(node, path, file, line)
-        elif isinstance(node, MappingNode):
-            first: dict[str, int] = {}
-            for key, value in node.value:
-                at = key.start_mark.line + 1
-                if not isinstance(key, ScalarNode):
-                    raise InputError(Problem("has a name that is not a simple text", file=file, line=at))
-                if key.value in first:
-                    raise InputError(
-                        Problem(
-                            "is written twice",
-                            file=file,
-                            line=at,
-                            field=".".join([*path, key.value]),
-                            hint=f"keep one of line {first[key.value]} and line {at}",
-                        )
-                    )
-                first[key.value] = at
-                yield from walk(value, (*path, key.value), at)
-        else:
-            for index, value in enumerate(node.value):
-                yield from walk(value, (*path, str(index)), value.start_mark.line + 1)
-
-    return walk(root, (), 1)
-
-
-def _check_scalar(node: ScalarNode, path: tuple[str, ...], file: str, line: int) -> None:
-    """Refuse scalars that are neither text, number, truth value nor empty."""
-    tag = str(node.tag).rsplit(":", 1)[-1]
-    problem = {"file": file, "line": line, "field": ".".join(path) or None, "value": node.value}
-    if tag == "timestamp":
-        raise InputError(Problem("reads as a date", **problem, hint="put it in quotes to keep it as text"))
-    if tag not in {"str", "int", "float", "bool", "null"}:
-        raise InputError(
-            Problem(f"carries the tag {node.tag}, which is not read here", **problem, hint="remove the tag")
-        )
-    if tag == "int" and len(node.value) > math.ceil(math.log10(2**63)):
-        raise InputError(Problem("is too large a number", **problem))
-
-
-def _yaml_problem(error: MarkedYAMLError, file: str) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    reason = " ".join(str(part) for part in (error.context, error.problem) if part)
-    if "'\\t'" in reason:
-        what, hint = "is indented with a tab", "indent with blanks; YAML does not allow tabs"
-    elif "another document" in reason:
-        what, hint = "holds more than one document", "keep one and remove the line `---`"
-    elif "mapping values are not allowed" in reason:
-        what = "has a colon where none is expected"
-        hint = "check the indentation here and above; blanks follow colons, and text with a colon is quoted"
-    else:
-        what, hint = (
-            f"is not readable as YAML: {reason}",
-            "check brackets, quotes and indentation here and above",
-        )
-    return Problem(what, file=file, line=None if mark is None else mark.line + 1, hint=hint)
 
 
 def _neighbour(path: Path) -> str | None:

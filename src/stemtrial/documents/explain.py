@@ -89,7 +89,7 @@ def _problems(
         )
         for fault in faults:
             path = loc + fault.at
-            value = None if is_key or detail["type"] == "missing" else _shown(_lookup(data, path))
+            value = None if is_key or detail["type"] == "missing" else shown(_lookup(data, path))
             yield Problem(
                 fault.what,
                 file,
@@ -134,7 +134,7 @@ def _explain(detail: Any, model: type[Record], loc: FieldPath) -> Fault:
     if kind == "literal_error":
         near = nearest(value, _words(spot.annotation))
         what = (
-            "is not in the vocabulary" if isinstance(value, str | int) else f"is {_kind(value)}, not a word"
+            "is not in the vocabulary" if isinstance(value, str | int) else f"is {kind_of(value)}, not a word"
         )
         return Fault(what, allowed=spot.allowed, hint=f"did you mean `{near}`?" if near else None)
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
@@ -153,7 +153,7 @@ def _explain(detail: Any, model: type[Record], loc: FieldPath) -> Fault:
             "is not a text of the expected form", allowed=spot.allowed or spot.meaning, hint=spot.hint
         )
     if kind.endswith("_type") or kind == "int_from_float":
-        what = "is empty" if value is None else f"is {_kind(value)}, not {spot.wanted}"
+        what = "is empty" if value is None else f"is {kind_of(value)}, not {spot.wanted}"
         return Fault(what, allowed=spot.allowed, hint=spot.hint)
     return Fault(f"is not valid: {detail['msg']}", allowed=spot.allowed, hint=spot.hint)
 
@@ -267,7 +267,8 @@ def _interval(ge: Any, gt: Any, le: Any, lt: Any) -> str | None:
     return " and ".join(part for part in (low, high) if part) or None
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Say in words what kind of plain data a value is."""
     names: dict[type, str] = {
         bool: "true or false",
         int: "a whole number",
@@ -297,7 +298,7 @@ def _lookup(data: object, path: FieldPath) -> object:
     return data
 
 
-def _shown(value: object) -> object:
+def shown(value: object) -> object:
     """Return a value as it is shown in a message: short, and never invisible."""
     if isinstance(value, str):
         text = value if value.strip() else repr(value)

@@ -1,0 +1,84 @@
+"""The command ``stemtrial check`` on real files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SALINE = EXAMPLES / "knee_oa_cells_vs_saline.yaml"
+
+
+def check(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from stemtrial.cli import main; main()", "check", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("knee_oa_*.yaml")), ids=lambda path: path.stem)
+def test_shipped_examples_pass(path: Path) -> None:
+    run = check(path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "is a valid trial file" in run.stdout
+
+
+def test_summary_names_the_comparator_first_and_the_whole_design() -> None:
+    text = check(SALINE).stdout
+    for part in (
+        "2 arms, double-blind, 12 months",
+        "240 randomised",
+        "months 1, 3, 6, 9, 12",
+        "change of VAS",
+    ):
+        assert part in text
+    assert text.index("saline (comparator), n = 120") < text.index("cells (experimental), n = 120")
+
+
+def test_json_is_one_document() -> None:
+    run = check(SALINE, "--json")
+    found = json.loads(run.stdout)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert found["valid"] is True
+    assert (found["n"], found["ordered_arms"], found["horizon_months"]) == (240, ["saline", "cells"], 12)
+    assert found["trial"]["arms"]["cells"]["treatments"][0]["cells"]["dose_million"] == 50
+
+
+def test_faults_are_listed_on_stderr_with_exit_code_2(tmp_path: Path) -> None:
+    path = tmp_path / "trial.yaml"
+    path.write_text(
+        SALINE.read_text().replace("female: 0.55", "female: .nan").replace("sides: 2", "sides: 3")
+    )
+    run = check(path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.count(str(path)) == 2
+    assert "population.female = nan is not a finite number; allowed: 0 to 1" in run.stderr
+    assert "Traceback" not in run.stderr
+    reported = check(path, "--json")
+    found = json.loads(reported.stdout, parse_constant=pytest.fail)
+    assert (reported.returncode, reported.stderr, found["valid"]) == (2, "", False)
+    assert [(p["line"], p["field"], p["value"]) for p in found["problems"]] == [
+        (9, "population.female", "nan"),
+        (36, "question.sides", 3),
+    ]
+    assert all(problem["message"] in run.stderr for problem in found["problems"])
+
+
+def test_a_missing_file_is_exit_code_2() -> None:
+    run = check(EXAMPLES / "knee_oa_cells_vs_salin.yaml")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "does not exist; did you mean" in run.stderr
+
+
+def test_checking_needs_no_heavy_library() -> None:
+    code = (
+        "import sys; sys.argv = ['stemtrial', 'check', sys.argv[1]]\n"
+        "from stemtrial.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'scipy', 'pandas', 'jax', 'numba', 'matplotlib'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(SALINE)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "[]"
