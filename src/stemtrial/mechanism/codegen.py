@@ -265,8 +265,26 @@ def _live(lines: list[str], results: Iterable[str]) -> list[str]:
     return kept[::-1]
 
 
+def _derivative(model: Model) -> str:
+    """Source of the derivatives of one patient's states, for an adaptive integration in double precision."""
+    x, u = _symbols("x", model.states), _symbols("u", model.inputs)
+    q, p = _symbols("p", model.patient), _symbols("p", model.shared)
+    values = model.rates(
+        SimpleNamespace(**dict(zip(model.states, x, strict=True))),
+        SimpleNamespace(**dict(zip(model.patient + model.shared, q + p, strict=True))),
+        SimpleNamespace(**dict(zip(model.inputs, u, strict=True))),
+    )
+    replaced, reduced = sp.cse([sp.sympify(v) for v in values], symbols=sp.numbered_symbols("t"))
+    text = "\n\n@jit\ndef derivative(x, q, p, u, out):\n"
+    text += '    """Write the time derivatives of the states of one patient into ``out``; all arguments are vectors."""\n'
+    for name, symbols in (("x", x), ("q", q), ("p", p), ("u", u)):
+        text += "".join(f"    {symbol} = {name}[{i}]\n" for i, symbol in enumerate(symbols))
+    text += "".join(f"    {symbol} = {sp.pycode(e)}\n" for symbol, e in replaced)
+    return text + "".join(f"    out[{i}] = {sp.pycode(e)}\n" for i, e in enumerate(reduced))
+
+
 def source(model: Model, method: Method, lanes: int) -> str:
-    """Python source of a module with ``step`` (one step, scalars or arrays) and ``advance`` (groups of patients).
+    """Python source of a module with ``step``, ``advance`` (groups of patients) and ``derivative`` (one patient).
 
     Parameters
     ----------
@@ -321,7 +339,7 @@ def source(model: Model, method: Method, lanes: int) -> str:
     text += block((f"x[{i}, l] = y[{i}]" for i in range(n)), 20)
     text += f"            for l in range(min({lanes}, patients - first)):\n"
     text += block((f"states[{i}, g, first + l] = x[{i}, l]" for i in range(n)), 16)
-    return text
+    return text + _derivative(model)
 
 
 def _write() -> None:
