@@ -79,8 +79,8 @@ class Scale:
         """Convert levels to 0-100, lower better."""
         self._require(level, self.low, self.high)
         if self.higher_is_better:
-            return 100 * (self.high - level) / self.span
-        return 100 * (level - self.low) / self.span
+            return 100 * ((self.high - level) / self.span)
+        return 100 * ((level - self.low) / self.span)
 
     def from_common(self, level: Numbers) -> Numbers:
         """Convert levels on 0-100, lower better, to the instrument's own points."""
