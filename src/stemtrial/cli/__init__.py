@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Heavy imports live inside the commands, so that ``--help`` answers at once."""
+"""The command line: parse, call, print. Heavy imports live inside the commands: ``--help`` answers at once."""
 
 import sys
 
@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import check, evidence
+from stemtrial.cli import check, evidence, report, simulate
 from stemtrial.errors import StemtrialError
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
     cls=TyperGroup,
 )
 app.command()(check.check)
+app.command()(simulate.simulate)
+app.command()(report.report)
 app.add_typer(evidence.app, name="evidence")
 
 

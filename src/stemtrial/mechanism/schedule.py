@@ -70,9 +70,16 @@ class Schedule:
         days = {e.start for e in self.events} | {e.stop for e in self.events}
         return tuple(sorted(d for d in days if np.isfinite(d)))
 
-    def without_cell_effect(self) -> "Schedule":
-        """Return the same schedule with cells that do nothing: the context of the injection stays."""
-        return Schedule(tuple(e for e in self.events if e.kind is not Kind.CELLS), None)
+    def without(self, kinds: Iterable[Kind]) -> "Schedule":
+        """Return the schedule with treatments of these kinds inert: their context stays, their action goes."""
+        inert = set(kinds)
+        donor = None if Kind.CELLS in inert else self.allogeneic
+        return Schedule(tuple(e for e in self.events if e.kind not in inert), donor)
+
+    @property
+    def actions(self) -> frozenset[Kind]:
+        """Kinds of event with an action of their own, that is all but the contexts."""
+        return frozenset(e.kind for e in self.events if e.kind < Kind.CONTEXT_INJECTION)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Kinds, starts, stops and amounts as arrays for compiled functions."""

@@ -1,9 +1,11 @@
 """Joint distribution of the baseline covariates: normal copula, truncated normal margins."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 import numpy as np
 from scipy.special import ndtri
@@ -39,6 +41,17 @@ class Covariates:
     pain_margin: TruncatedNormal
 
 
+@cache
+def margins(spec: PopulationSpec) -> Mapping[str, TruncatedNormal]:
+    """Return the distributions of the continuous covariates whose moments after truncation are the declared ones."""
+    return MappingProxyType(
+        {
+            name: TruncatedNormal.matching(c.mean, c.sd, *c.support, field=f"population.{name}")
+            for name, c in (("age", spec.age), ("bmi", spec.bmi), ("baseline_pain", spec.baseline_pain))
+        }
+    )
+
+
 def draw(spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, patients: int) -> Covariates:
     """Draw the covariates of enrolled patients.
 
@@ -49,20 +62,17 @@ def draw(spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, pa
     seed, replicates, first, patients
         Address of the draws (:func:`stemtrial.draws.uniforms`).
     """
-    margins = {
-        name: TruncatedNormal.matching(c.mean, c.sd, *c.support, field=f"population.{name}")
-        for name, c in (("age", spec.age), ("bmi", spec.bmi), ("baseline_pain", spec.baseline_pain))
-    }
+    margin = margins(spec)
     z = normals(seed, Stream.COVARIATES, replicates, first, patients, len(COVARIATES))
     factor = np.linalg.cholesky(correlations())
     score = [sum(factor[i, j] * z[j] for j in range(i + 1) if factor[i, j] != 0) for i in range(len(COVARIATES))]
     grades = np.array(list(spec.severity), dtype=np.int64)
     shares = np.cumsum(list(spec.severity.values()))[:-1]
     return Covariates(
-        age=margins["age"].from_normal(score[0]),
-        bmi=margins["bmi"].from_normal(score[1]),
+        age=margin["age"].from_normal(score[0]),
+        bmi=margin["bmi"].from_normal(score[1]),
         female=score[2] < ndtri(spec.female),
         grade=grades[np.searchsorted(ndtri(shares), score[3], side="right")],
-        pain=margins["baseline_pain"].from_normal(score[4]),
-        pain_margin=margins["baseline_pain"],
+        pain=margin["baseline_pain"].from_normal(score[4]),
+        pain_margin=margin["baseline_pain"],
     )

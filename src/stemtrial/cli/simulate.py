@@ -1,0 +1,101 @@
+"""The ``simulate`` verb."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def simulate(
+    trial: Annotated[Path, typer.Argument(metavar="TRIAL", help="Trial file (YAML).")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder to write.")],
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of all random draws.")],
+    replicates: Annotated[int, typer.Option("--replicates", min=2, max=1_000_000, help="Virtual trials.")],
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=1024, help="Threads; by default one a core.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
+) -> None:
+    """Simulate a trial: operating characteristics, report and everything to repeat them."""
+    import os
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from stemtrial.report import write
+    from stemtrial.trial.run import run
+
+    stages = {"check": "checking the time grid", "simulate": "simulating", "report": "writing the report"}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=replicates)
+        summary = run(
+            trial,
+            replicates,
+            seed,
+            out,
+            workers or os.cpu_count() or 1,
+            write,
+            lambda stage, done: bar.update(task, description=stages[stage], completed=done),
+        )
+    if as_json:
+        typer.echo(json.dumps(summary, allow_nan=False))
+        return
+    from stemtrial.trial.protocol import Trial
+
+    console = Console()
+    console.print(arms_table(summary, Trial.read(trial), out))
+    console.print(question_table(summary))
+    console.print(f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}. Report: {out / 'report.html'}")
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def arms_table(summary: dict[str, Any], trial: Any, out: Path) -> "Table":
+    """Arms, comparator first: change at the main visit, its contextual and its specific part."""
+    from rich.table import Table
+
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    month = f"{trial.question.endpoint.month:g}"
+    table = Table(title=f"{summary['trial']}\nchange of {report['endpoint']['label']}; negative is better", title_justify="left")
+    for heading in ("arm", "n", "change", "of it contextual", "of it specific", "of it cells", "responders (MCID)"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right")
+    for name, arm in summary["arms"].items():
+        change, relief = arm["change"][month], report["arms"][name]["relief"]
+        table.add_row(
+            name,
+            str(arm["n"]),
+            _interval(change["mean"], change["q025"], change["q975"]),
+            f"{-relief['parts']['contextual']['mean']:+.1f}",
+            f"{-relief['specific']['mean']:+.1f}",
+            f"{-relief['of_which_cells']['mean']:+.1f}",
+            f"{100 * arm['responders']['mcid']['share']:.0f} %",
+        )
+    return table
+
+
+def question_table(summary: dict[str, Any]) -> "Table":
+    """Contrast with its parts, and the trial's chances."""
+    from rich.table import Table
+
+    contrast = summary["contrast"]
+    table = Table(title="experimental minus comparator", title_justify="left", show_header=False)
+    table.add_row("difference", _interval(contrast["estimate"], contrast["q025"], contrast["q975"]))
+    for part in ("contextual", "specific"):
+        table.add_row(f"  {part}", _interval(*(contrast[part][k] for k in ("mean", "q025", "q975"))))
+    labels = {
+        "assurance": "assurance (over all constants)",
+        "power": "power (constants at their mean)",
+        "type_one_error": "type I error (cells inert)",
+    }
+    for key, label in labels.items():
+        table.add_row(label, f"{100 * summary[key]['value']:.1f} % ± {100 * summary[key]['mc_se']:.1f}")
+    error = summary["numerical_error"]
+    table.add_row("error of the time grid", f"{error['max_points']:.4f} points ({error['checked_patients']} patients)")
+    return table

@@ -1,0 +1,189 @@
+"""From constants, a population and a schedule to courses of virtual patients; batches on one core or many."""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stemtrial.errors import Interrupted
+from stemtrial.mechanism.cohort import Cohort
+from stemtrial.mechanism.grid import STANDARD, Grid
+from stemtrial.mechanism.schedule import Schedule
+from stemtrial.population.patients import Constants, Patients, enrol
+from stemtrial.population.spec import PopulationSpec
+
+Results = Mapping[str, np.ndarray]
+"""Named arrays whose first axis is the replicate."""
+
+PATIENTS_A_BATCH = 8192
+"""Patients of one arm advanced together: enough to amortise the interpreter, few enough to stay in cache."""
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How courses are computed: time grid and floating-point type."""
+
+    grid: Grid = STANDARD
+    dtype: type[np.floating] = np.float64
+
+
+def treat(
+    population: PopulationSpec,
+    schedule: Schedule,
+    constants: Constants,
+    seed: int,
+    replicates: np.ndarray,
+    first: int,
+    patients: int,
+    numerics: Numerics,
+) -> tuple[Patients, Cohort]:
+    """Enrol patients and put them on a schedule, at day 0.
+
+    Parameters
+    ----------
+    population, schedule
+        Whom, and what they are given.
+    constants
+        By registry symbol with ``cell_effect``, one value a replicate.
+    seed, replicates, first, patients
+        Address of the patients: the same address gives the same patients on any schedule.
+    numerics
+        Time grid and type.
+    """
+    enrolled = enrol(
+        population, constants, seed, replicates, first, patients, autologous=schedule.allogeneic is False
+    )
+    return enrolled, Cohort(enrolled.states, enrolled.constants, constants, schedule, numerics.grid, numerics.dtype)
+
+
+class Store:
+    """Finished batches of a run on disk, so that an interrupted run resumes.
+
+    Parameters
+    ----------
+    folder
+        Where the batches are kept; created on first use.
+    key
+        Everything on which the results depend; batches of another key are discarded.
+    """
+
+    def __init__(self, folder: Path, key: Mapping[str, object]) -> None:
+        self._folder = folder
+        self._key = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _path(self, batch: Sequence[int]) -> Path:
+        return self._folder / f"{batch[0]:09d}-{batch[-1]:09d}.npz"
+
+    def open(self) -> None:
+        """Make the folder ready, keeping only batches of this run."""
+        marker = self._folder / "key"
+        if self._folder.exists() and not (marker.is_file() and marker.read_text() == self._key):
+            shutil.rmtree(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(self._key)
+
+    def load(self, batch: Sequence[int]) -> dict[str, np.ndarray] | None:
+        """Results of a batch, or ``None`` where it has not been finished."""
+        path = self._path(batch)
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
+    def save(self, batch: Sequence[int], results: Results) -> None:
+        """Keep the results of a batch; a reader never sees half of them."""
+        path = self._path(batch)
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.savez(file, **dict(results))
+        os.replace(partial, path)
+
+    def discard(self) -> None:
+        """Remove everything kept."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def in_batches(
+    task: Callable[[np.ndarray], Results],
+    replicates: int,
+    batch: int,
+    workers: int,
+    store: Store | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, np.ndarray]:
+    """Run a task over all replicates, a batch at a time.
+
+    Parameters
+    ----------
+    task
+        Called with the identities of some replicates; its result must not depend on which others are among them.
+    replicates
+        How many, numbered from 0.
+    batch
+        Replicates a call.
+    workers
+        Threads.
+    store
+        Where finished batches are kept; those found there are not run again.
+    progress
+        Called with the number of replicates finished so far.
+
+    Returns
+    -------
+    dict
+        The arrays of all batches, joined in the order of the replicates.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, after the running batches have been finished and kept.
+    """
+    spans = [np.arange(start, min(start + batch, replicates)) for start in range(0, replicates, batch)]
+    results: dict[int, Results] = {}
+    if store is not None:
+        store.open()
+        found = {i: loaded for i, span in enumerate(spans) if (loaded := store.load(span)) is not None}
+        results.update(found)
+    done = sum(len(spans[i]) for i in results)
+    progress(done)
+    stop = threading.Event()
+
+    def run(index: int) -> Results | None:
+        if stop.is_set():
+            return None
+        outcome = task(spans[index])
+        if store is not None:
+            store.save(spans[index], outcome)
+        return outcome
+
+    with ThreadPoolExecutor(workers) as pool:
+        pending: dict[Future[Results | None], int] = {
+            pool.submit(run, i): i for i in range(len(spans)) if i not in results
+        }
+        try:
+            while pending:
+                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    index = pending.pop(future)
+                    outcome = future.result()
+                    assert outcome is not None
+                    results[index] = outcome
+                    done += len(spans[index])
+                progress(done)
+        except BaseException as error:
+            stop.set()
+            for future in pending:
+                future.cancel()
+            if isinstance(error, KeyboardInterrupt):
+                kept = "; the finished ones are kept and the same command resumes" if store is not None else ""
+                raise Interrupted(f"interrupted after {done} of {replicates} replicates{kept}") from None
+            raise
+    names = results[0].keys()
+    return {name: np.concatenate([results[i][name] for i in range(len(spans))]) for name in names}

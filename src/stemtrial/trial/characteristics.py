@@ -1,0 +1,218 @@
+"""Operating characteristics of a trial from its replicates, and everything its report shows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stemtrial.calibration import prior
+from stemtrial.mechanism import equations
+from stemtrial.mechanism.parameters import registry
+from stemtrial.population.covariates import margins
+from stemtrial.simulation import Results
+from stemtrial.trial.replicates import IMPROVEMENTS, RESPONSES, Plan
+
+Json = dict[str, Any]
+
+INSTRUMENT_LABELS = {
+    "VAS": "pain on a visual analogue scale (0-100)",
+    "NRS": "pain on a numeric rating scale (0-10, shown on 0-100)",
+    "WOMAC_pain": "WOMAC pain (0-100)",
+    "WOMAC_function": "WOMAC function (0-100)",
+}
+
+
+def spread(values: np.ndarray) -> Json:
+    """Mean and 95 % interval of finite values."""
+    finite = values[np.isfinite(values)]
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return {"mean": float(finite.mean()), "q025": float(low), "q975": float(high)}
+
+
+def probability(successes: np.ndarray) -> Json:
+    """Share of successes with its Monte-Carlo standard error.
+
+    The error is that of a proportion with one success and one failure added (Agresti and Coull 1998), so that it does
+    not vanish at 0 or 1.
+    """
+    n = len(successes)
+    share = float(successes.mean())
+    shrunk = (successes.sum() + 1) / (n + 2)
+    return {"value": share, "mc_se": float(np.sqrt(shrunk * (1 - shrunk) / n))}
+
+
+def _month(month: float) -> str:
+    return f"{month:g}"
+
+
+def summary_of_arms(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
+    """Change, responders and harms of every arm, comparator first."""
+    arms: Json = {}
+    for arm in plan.schedules:
+        change, sd = results[f"{arm}/change"], results[f"{arm}/sd"]
+        responders = {
+            name: {"share": float(r.mean()), **{k: v for k, v in spread(r).items() if k != "mean"}}
+            for name, r in zip(RESPONSES, results[f"{arm}/responders"].T, strict=True)
+        }
+        arms[arm] = {
+            "n": plan.trial.arms[arm].n,
+            "change": {
+                _month(month): {**spread(change[:, v]), "sd": float(sd[:, v].mean())}
+                for v, month in enumerate(plan.trial.visits_months)
+            },
+            "responders": responders,
+            "harms": harms[arm],
+        }
+    return arms
+
+
+def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
+    """Operating characteristics under the keys of the summary's contract."""
+    estimate = spread(results["estimate"])
+    return {
+        "trial": plan.trial.title,
+        "calibration": prior.LABEL,
+        "arms": summary_of_arms(plan, results, harms),
+        "contrast": {
+            "estimate": estimate["mean"],
+            "q025": estimate["q025"],
+            "q975": estimate["q975"],
+            "specific": spread(results["specific"]),
+            "contextual": spread(results["contextual"]),
+        },
+        "assurance": probability(results["success"]),
+        "power": probability(results["typical_success"]),
+        "type_one_error": probability(results["null_success"]),
+        "expected_n": plan.trial.n,
+        "structure_weights": {"paracrine": 1.0, "status": "prior: rival structures not compared"},
+        "not_analysable": int(np.isnan(results["estimate"]).sum()),
+    }
+
+
+def _histogram(values: np.ndarray, edges: np.ndarray) -> Json:
+    counts, _ = np.histogram(np.clip(values[np.isfinite(values)], edges[0], edges[-1]), edges)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def flow(plan: Plan, arm: str, results: Results) -> Json:
+    """Patients of an arm from screening to analysis, means over the replicates.
+
+    Screening failures are those implied by the declared limits of age, BMI and screening pain, each taken alone.
+    """
+    n = plan.trial.arms[arm].n
+    eligible = float(np.prod([m.mass for m in margins(plan.trial.population).values()]))
+    dropped = results[f"{arm}/dropped"].mean(axis=0)
+    return {
+        "screened": n / eligible,
+        "screen_failed": n / eligible - n,
+        "randomised": n,
+        "treated": n,
+        "rescued": float(results[f"{arm}/rescued"].mean()),
+        "dropped": {_month(m): float(d) for m, d in zip(plan.trial.visits_months, dropped, strict=True)},
+        "analysed": float(results[f"{arm}/analysed"].mean()),
+    }
+
+
+def document(
+    plan: Plan, results: Results, courses: Mapping[str, Mapping[str, np.ndarray]], trial_file: str
+) -> Json:
+    """Data of the report: everything its page shows besides summary and manifest."""
+    from stemtrial.evidence import load
+
+    trial, question = plan.trial, plan.trial.question
+    evidence = load()
+    reference = evidence.reference(plan.mcid.reference_id)
+    arms: Json = {}
+    for arm in plan.schedules:
+        parts = results[f"{arm}/relief"]
+        course = {
+            name: dict(zip(("mean", "q025", "q25", "q50", "q75", "q975"), courses[arm][name].tolist(), strict=True))
+            for name in ("pain", "function")
+        }
+        improved = results[f"{arm}/improved"]
+        low, high = np.quantile(improved, [0.025, 0.975], axis=0)
+        arms[arm] = {
+            "label": arm.replace("_", " "),
+            "treatments": [str(t) for t in trial.arms[arm].treatments],
+            "n": trial.arms[arm].n,
+            "course": {"months": courses[arm]["months"].tolist(), **course},
+            "relief": {
+                "month": question.endpoint.month,
+                "parts": {name: spread(parts[:, i]) for i, name in enumerate(equations.RELIEF)},
+                "total": spread(parts.sum(axis=1)),
+                "specific": spread(parts[:, 1:].sum(axis=1)),
+                "of_which_cells": spread(results[f"{arm}/cells"]),
+            },
+            "change_distribution": {
+                "points": IMPROVEMENTS.tolist(),
+                "share_at_least": improved.mean(axis=0).tolist(),
+                "q025": low.tolist(),
+                "q975": high.tolist(),
+            },
+            "flow": flow(plan, arm, results),
+        }
+    pooled = np.concatenate([results["estimate"], results["null_estimate"]])
+    low, high = np.nanquantile(pooled, [0.001, 0.999])
+    edges = np.linspace(np.floor(low), max(np.ceil(high), np.floor(low) + 1), 41)
+    return {
+        "title": trial.title,
+        "indication": trial.indication,
+        "calibration": prior.LABEL,
+        "trial_file": trial_file,
+        "comparator": trial.comparator,
+        "experimental": trial.experimental,
+        "endpoint": {
+            "instrument": question.endpoint.instrument,
+            "month": question.endpoint.month,
+            "label": f"{INSTRUMENT_LABELS[question.endpoint.instrument]} at month {question.endpoint.month:g}",
+        },
+        "alpha": question.alpha,
+        "sides": question.sides,
+        "estimand": question.estimand,
+        "analysis": question.analysis,
+        "mcid": {
+            "points": plan.mcid.value,
+            "instrument": plan.mcid.instrument,
+            "population": plan.mcid.population,
+            "reference_id": plan.mcid.reference_id,
+            "citation": reference.citation,
+        },
+        "arms": arms,
+        "contrast_course": [
+            {"month": m, "estimate": s["mean"], "q025": s["q025"], "q975": s["q975"]}
+            for m, s in zip(trial.visits_months, map(spread, results["estimate_by_visit"].T), strict=True)
+        ],
+        "estimates": {
+            "histogram": _histogram(results["estimate"], edges),
+            "null": _histogram(results["null_estimate"], edges),
+        },
+        "parameters": [
+            {
+                "symbol": p.symbol, "meaning": p.meaning, "value": p.value, "low": p.low, "high": p.high,
+                "unit": p.unit, "source": p.source, "quality": p.quality,
+            }
+            for p in registry().values()
+        ],
+        "evidence": {
+            "trials": len(evidence.trials),
+            "arms": len(evidence.arms),
+            "outcomes": len(evidence.outcomes),
+            "references": len(evidence.references),
+            "hash": evidence.hash,
+        },
+        "notes": _notes(plan),
+    }  # fmt: skip
+
+
+def _notes(plan: Plan) -> list[str]:
+    return [
+        "Constants are drawn from their prior ranges and were not fitted to trials; a range is in most cases an assumption.",
+        "Quantiles of the time course run over patients of all virtual trials; all other intervals run over virtual trials.",
+        "Pain is seen with fluctuation, a course of the patient's own and reading error; eligibility is decided on the "
+        "reading, so regression to the mean is part of every arm's change.",
+        "Shares of responders count the patients seen at the visit.",
+        "Patients screened are those implied by the declared limits of age, BMI and pain.",
+        "Power is computed with all constants at their prior mean in a trial without effects of its own; assurance over "
+        "the whole prior; the type I error with the treatment under question doing nothing.",
+        "The specific part is the difference between the arms in everything but the contextual response.",
+    ]

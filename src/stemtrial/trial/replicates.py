@@ -1,0 +1,252 @@
+"""Virtual replicates of a trial: every arm simulated and analysed, reduced to a few numbers a replicate."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stemtrial import scales
+from stemtrial.calibration import prior
+from stemtrial.errors import InputError, Problem
+from stemtrial.mechanism.schedule import Kind, Schedule, schedule
+from stemtrial.population.patients import Constants, Patients
+from stemtrial.simulation import Numerics, Results, treat
+from stemtrial.trial.analysis import Comparison, ancova
+from stemtrial.trial.conduct import ArmRecord, conduct_arm
+from stemtrial.trial.protocol import Trial
+
+ARM_STRIDE = 1 << 21
+"""Distance of the identities of patients of neighbouring arms, so that an arm's size shifts nobody else."""
+
+IMPROVEMENTS = np.arange(-40, 101, 5)
+"""Points of improvement at which the distribution of responses is taken."""
+
+RESPONSES = ("mcid", "thirty_percent", "fifty_percent")
+
+Draw = Callable[[np.ndarray], Constants]
+"""From identities of replicates to their constants."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A trial made ready to simulate.
+
+    Attributes
+    ----------
+    trial
+        The protocol.
+    schedules
+        By arm, in the order in which arms are shown.
+    inert
+        The same with what is under question doing nothing: the cells, or else whatever the experimental arm has and
+        the comparator lacks. Only arms that change are in it.
+    mcid
+        Smallest important change of the endpoint, points of 0-100.
+    numerics
+        Time grid and floating-point type.
+    """
+
+    trial: Trial
+    schedules: dict[str, Schedule]
+    inert: dict[str, Schedule]
+    mcid: scales.ImportantDifference
+    numerics: Numerics = Numerics()
+
+    @classmethod
+    def of(cls, trial: Trial) -> "Plan":
+        """Make a trial ready.
+
+        Raises
+        ------
+        InputError
+            For what this version cannot simulate or analyse.
+        """
+        problems = []
+        if trial.indication != "knee_oa":
+            problems.append(
+                Problem(
+                    "cannot be simulated: the disc variant of the model has not been fitted to disc trials",
+                    field="indication",
+                    value=trial.indication,
+                    allowed="knee_oa",
+                )
+            )
+        for field, value, allowed in (
+            ("analysis", trial.question.analysis, "ancova"),
+            ("estimand", trial.question.estimand, "treatment_policy"),
+        ):
+            if value != allowed:
+                problems.append(
+                    Problem("is not available in this version", field=f"question.{field}", value=value, allowed=allowed)
+                )
+        schedules: dict[str, Schedule] = {}
+        for name in trial.ordered_arms:
+            try:
+                schedules[name] = schedule(trial.arms[name].treatments)
+            except InputError as error:
+                problems += [replace(p, field=f"arms.{name}.treatments.{p.field}") for p in error.problems]
+        if problems:
+            raise InputError(*problems)
+        experimental, comparator = schedules[trial.experimental], schedules[trial.comparator]
+        under_question = {Kind.CELLS} & experimental.actions or experimental.actions - comparator.actions
+        inert = {n: s.without(under_question) for n, s in schedules.items() if under_question & s.actions}
+        mcid = scales.mcid(trial.question.endpoint.instrument, trial.indication)
+        if mcid is None:
+            raise InputError(
+                Problem("has no important difference on record", field="question.endpoint.instrument",
+                        value=trial.question.endpoint.instrument)
+            )  # fmt: skip
+        return cls(trial, schedules, inert, mcid)
+
+    def first_patient(self, arm: str) -> int:
+        """Identity of the first patient of an arm."""
+        return list(self.schedules).index(arm) * ARM_STRIDE
+
+    def follow(
+        self,
+        arm: str,
+        schedule: Schedule,
+        constants: Constants,
+        seed: int,
+        replicates: np.ndarray,
+        visits: Sequence[float] | None = None,
+    ) -> tuple[Patients, ArmRecord]:
+        """Simulate one arm on a schedule, measured at the trial's visits or at other months that include them."""
+        first, question = self.first_patient(arm), self.trial.question
+        patients, cohort = treat(
+            self.trial.population, schedule, constants, seed, replicates, first, self.trial.arms[arm].n, self.numerics
+        )
+        record = conduct_arm(
+            cohort,
+            patients,
+            constants,
+            visits or self.trial.visits_months,
+            self.trial.visits_months,
+            question.endpoint.month,
+            self.trial.conduct,
+            seed,
+            replicates,
+            first,
+        )
+        return patients, record
+
+    def analyse(self, comparator: ArmRecord, experimental: ArmRecord, visit: int) -> Comparison:
+        """Primary analysis at one visit."""
+        name = self.trial.question.endpoint.instrument
+        arms = (comparator, experimental)
+        outcome, baseline = zip(*(_endpoint(arm, name, visit) for arm in arms), strict=True)
+        return ancova(outcome, baseline, (comparator.present[visit], experimental.present[visit]))
+
+
+def _endpoint(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reading at a visit and at baseline on 0-100; a numeric rating scale knows whole tens only."""
+    if instrument == "NRS":
+        return np.round(arm.readings["VAS"][visit], -1), np.round(arm.baseline["VAS"], -1)
+    return arm.readings[instrument][visit], arm.baseline[instrument]
+
+
+def simulate(plan: Plan, seed: int, replicates: np.ndarray) -> Results:
+    """Simulate and analyse replicates of a trial three times on the same patients.
+
+    Under the model (constants drawn anew for each replicate: assurance), with what is under question doing nothing
+    (type I error), and with all constants at their mean (power).
+
+    Returns
+    -------
+    Mapping
+        Arrays whose first axis is the replicate; those of one arm are named ``ARM/...``.
+    """
+    question, trial = plan.trial.question, plan.trial
+    last = trial.visits_months.index(question.endpoint.month)
+    drawn = prior.draw(seed, replicates)
+    records = {arm: plan.follow(arm, s, drawn, seed, replicates)[1] for arm, s in plan.schedules.items()}
+    twins = {arm: plan.follow(arm, s, drawn, seed, replicates)[1] for arm, s in plan.inert.items()}
+    comparator, experimental = records[trial.comparator], records[trial.experimental]
+
+    by_visit = [plan.analyse(comparator, experimental, v) for v in range(len(trial.visits_months))]
+    main = by_visit[last]
+    under_null = plan.analyse(
+        twins.get(trial.comparator, comparator), twins.get(trial.experimental, experimental), last
+    )
+    mean = prior.typical(replicates)
+    typical = plan.analyse(
+        plan.follow(trial.comparator, plan.schedules[trial.comparator], mean, seed, replicates)[1],
+        plan.follow(trial.experimental, plan.schedules[trial.experimental], mean, seed, replicates)[1],
+        last,
+    )
+    relief = {arm: record.relief.mean(axis=2).T for arm, record in records.items()}
+    difference = relief[trial.experimental] - relief[trial.comparator]
+    results: dict[str, np.ndarray] = {
+        "estimate": main.estimate,
+        "se": main.se,
+        "p": main.p,
+        "success": main.success(question.alpha, question.sides),
+        "estimate_by_visit": np.stack([c.estimate for c in by_visit], axis=1),
+        "null_estimate": under_null.estimate,
+        "null_success": under_null.success(question.alpha, question.sides),
+        "typical_estimate": typical.estimate,
+        "typical_success": typical.success(question.alpha, question.sides),
+        "specific": -difference[:, 1:].sum(axis=1),
+        "contextual": -difference[:, 0],
+    }
+    for arm, record in records.items():
+        twin = twins.get(arm)
+        cells = (twin.pain[last] - record.pain[last]).mean(axis=1) if twin else np.zeros(len(replicates))
+        results |= {f"{arm}/{k}": v for k, v in _reduce(plan, record, last).items()}
+        results |= {f"{arm}/relief": relief[arm], f"{arm}/cells": cells}
+    return results
+
+
+def _reduce(plan: Plan, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
+    """Summaries of one arm in every replicate."""
+    instrument = plan.trial.question.endpoint.instrument
+    seen = arm.present
+    count = np.maximum(seen.sum(axis=2), 1)
+    change = np.stack([np.subtract(*_endpoint(arm, instrument, v)) for v in range(len(seen))])
+    mean = np.where(seen, change, 0).sum(axis=2) / count
+    squares = np.where(seen, (change - mean[:, :, None]) ** 2, 0).sum(axis=2)
+    gain, start, here = -change[last], _endpoint(arm, instrument, last)[1], seen[last]
+    responses = [gain >= plan.mcid.value, gain >= 0.3 * start, gain >= 0.5 * start]
+    at_least = gain[:, :, None] >= IMPROVEMENTS
+    stays = np.concatenate([np.ones((1, *seen.shape[1:]), bool), seen])
+    return {
+        "change": mean.T,
+        "sd": np.sqrt(squares / np.maximum(count - 1, 1)).T,
+        "responders": np.stack([(r & here).sum(axis=1) / count[last] for r in responses], axis=1),
+        "improved": (at_least & here[:, :, None]).sum(axis=1) / count[last][:, None],
+        "dropped": (stays[:-1] & ~stays[1:]).sum(axis=2).T,
+        "rescued": arm.rescued[-1].sum(axis=1),
+        "analysed": here.sum(axis=1),
+    }
+
+
+def course_months(horizon: float) -> list[float]:
+    """Months at which the time course is drawn: closer in the first weeks."""
+    early = [0.25, 0.5, 1.0, 1.5, 2.0]
+    return [m for m in [*early, *np.arange(3.0, horizon + 1e-9, 1.0 if horizon <= 12 else 2.0).tolist()] if m <= horizon]
+
+
+QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
+
+
+def courses(plan: Plan, seed: int, replicates: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """Distribution of pain and function over time among the patients of all given replicates.
+
+    Returns
+    -------
+    dict
+        By arm: ``months`` and, for ``pain`` and ``function``, mean and quantiles as rows (6, months).
+    """
+    trial = plan.trial
+    months = sorted({*course_months(trial.horizon_months), *trial.visits_months})
+    drawn = prior.draw(seed, replicates)
+    result = {}
+    for arm, given in plan.schedules.items():
+        _, record = plan.follow(arm, given, drawn, seed, replicates, months)
+        rows = {}
+        for name, instrument in (("pain", "VAS"), ("function", "WOMAC_function")):
+            values = np.concatenate([record.baseline[instrument][None], record.readings[instrument]])
+            values = values.reshape(len(months) + 1, -1)
+            rows[name] = np.vstack([values.mean(axis=1), np.quantile(values, QUANTILES, axis=1)])
+        result[arm] = {"months": np.array([0.0, *months]), **rows}
+    return result

@@ -1,0 +1,209 @@
+"""A run folder: virtual trials from a trial file, with everything needed to repeat and to report them."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemtrial import __version__
+from stemtrial.calibration import prior
+from stemtrial.errors import InputError, NumericalError, Problem
+from stemtrial.mechanism import reference
+from stemtrial.mechanism.schedule import DAYS_PER_MONTH
+from stemtrial.simulation import PATIENTS_A_BATCH, Store, in_batches, treat
+from stemtrial.trial.characteristics import document, summarise
+from stemtrial.trial.harms import expected_harms
+from stemtrial.trial.protocol import Trial
+from stemtrial.trial.replicates import Plan, courses, simulate
+
+TOLERANCE = 0.05
+"""Largest error of the time grid that a run may have, points of pain."""
+
+CHECKED_PATIENTS = 8
+"""Patients of each arm whose course is compared with the adaptive reference."""
+
+COURSE_REPLICATES = 200
+"""Replicates behind the time-course figures."""
+
+FILES = ("summary.json", "report.json", "manifest.json")
+
+
+def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
+    """Compare the courses of some of the run's own patients with the adaptive reference integration.
+
+    Returns
+    -------
+    dict
+        ``max_points``, ``checked_patients`` and ``tolerance``.
+
+    Raises
+    ------
+    NumericalError
+        Where the error exceeds ``TOLERANCE``.
+    """
+    trial = plan.trial
+    replicates = np.arange(CHECKED_PATIENTS)
+    drawn = prior.draw(seed, replicates)
+    days = [m * DAYS_PER_MONTH for m in trial.visits_months]
+    worst, checked = 0.0, 0
+    for arm, given in plan.schedules.items():
+        patients, _ = treat(
+            trial.population, given, drawn, seed, replicates, plan.first_patient(arm), 1, plan.numerics
+        )
+        found = reference.worst_error(
+            patients.states, patients.constants, drawn, given, plan.numerics.grid, plan.numerics.dtype, days,
+            [(int(r), 0) for r in replicates],
+        )  # fmt: skip
+        worst, checked = max(worst, found.points), checked + len(replicates)
+    if not worst <= TOLERANCE:
+        raise NumericalError(
+            f"the time grid is off by {worst:.3g} points of pain from the adaptive reference; allowed: {TOLERANCE}"
+        )
+    return {"max_points": worst, "checked_patients": checked, "tolerance": TOLERANCE}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def claim(folder: Path) -> None:
+    """Refuse a folder that holds something else than an earlier run.
+
+    Raises
+    ------
+    InputError
+        For a file, or a folder with other content.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())):
+        raise InputError(
+            Problem(
+                "exists and is not a run folder", field="--out", value=folder, hint="name a new folder or remove this one"
+            )
+        )
+
+
+def put_in_place(made: Path, folder: Path) -> None:
+    """Move a finished folder to its name; an earlier run there is replaced as a whole."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(made, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def run(
+    path: Path,
+    replicates: int,
+    seed: int,
+    folder: Path,
+    workers: int,
+    render: Callable[[Path], object],
+    progress: Callable[[str, int], None] = lambda stage, done: None,
+) -> dict[str, Any]:
+    """Simulate a trial and write its run folder.
+
+    Parameters
+    ----------
+    path
+        Trial file.
+    replicates
+        Virtual trials.
+    seed
+        Seed of all draws.
+    folder
+        Run folder; written under another name first and moved into place when complete.
+    workers
+        Threads.
+    render
+        Called with the folder before it is moved, to add the page.
+    progress
+        Called with the stage and the replicates finished.
+
+    Returns
+    -------
+    dict
+        The summary.
+
+    Raises
+    ------
+    InputError, NumericalError, Interrupted
+        Nothing is written to ``folder`` then; finished replicates are kept beside it and used by the next call.
+    """
+    started = time.perf_counter()
+    trial = Trial.read(path)
+    plan = Plan.of(trial)
+    folder = folder.absolute()
+    claim(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    posterior_hash = prior.fingerprint()
+    key = {"trial": trial.hash, "seed": seed, "posterior": posterior_hash, "version": __version__}
+    store = Store(folder.with_name(f".{folder.name}.partial"), key)
+
+    progress("check", 0)
+    error = numerical_error(plan, seed)
+    largest = max(arm.n for arm in trial.arms.values())
+    results = in_batches(
+        lambda ids: simulate(plan, seed, ids),
+        replicates,
+        max(1, PATIENTS_A_BATCH // largest),
+        workers,
+        store,
+        lambda done: progress("simulate", done),
+    )
+    progress("report", replicates)
+    followed = courses(plan, seed, np.arange(min(replicates, COURSE_REPLICATES, max(1, 200_000 // largest))))
+    harms = {arm: expected_harms(trial.arms[arm].treatments, trial.indication) for arm in plan.schedules}
+    report = document(plan, results, followed, path.read_text(encoding="utf-8"))
+    identity = {
+        "evidence_hash": report["evidence"]["hash"], "posterior_hash": posterior_hash, "seed": seed,
+        "replicates": replicates,
+    }  # fmt: skip
+    summary = summarise(plan, results, harms)
+    summary = {"trial": summary["trial"], **identity, **summary, "numerical_error": error}
+    summary["wall_seconds"] = round(time.perf_counter() - started, 3)
+
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        _write_json(made / "summary.json", summary)
+        _write_json(made / "report.json", report)
+        (made / "trial.yaml").write_text(report["trial_file"], encoding="utf-8")
+        manifest = {
+            "stemtrial": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": f"stemtrial simulate {path} --replicates {replicates} --seed {seed}",
+            "trial_hash": trial.hash,
+            **identity,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "numba": _version_of("numba"),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "wall_seconds": summary["wall_seconds"],
+            "files": {
+                name: hashlib.sha256((made / name).read_bytes()).hexdigest()
+                for name in ("summary.json", "report.json", "trial.yaml")
+            },
+        }
+        _write_json(made / "manifest.json", manifest)
+        render(made)
+        made.chmod(0o755)
+        put_in_place(made, folder)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    store.discard()
+    return summary
+
+
+def _version_of(module: str) -> str:
+    return str(getattr(sys.modules.get(module), "__version__", "not loaded"))
