@@ -106,7 +106,7 @@ def rates(x: Named, p: Named, u: Named) -> tuple[Any, ...]:
     action = s / (1 + s)
     q = x.P / p.P0
     inflamed = hill2(q)
-    killing = p.k_I * x.A * x.M
+    killing = p.allo * p.k_I * x.A * x.M
     drive = (1 - p.b_p - p.b_f) + p.b_p * inflamed + p.b_f * x.E * x.X / p.X0 + u.flare + p.phi_A * killing / p.M_S
     brake = (1 + p.kappa) / (1 + p.kappa * x.N * x.N)
     g4 = x.G * x.G * x.G * x.G
