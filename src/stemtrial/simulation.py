@@ -16,8 +16,7 @@ from stemtrial.errors import Interrupted
 from stemtrial.mechanism.cohort import Cohort
 from stemtrial.mechanism.grid import STANDARD, Grid
 from stemtrial.mechanism.schedule import Schedule
-from stemtrial.population.patients import Constants, Patients, enrol
-from stemtrial.population.spec import PopulationSpec
+from stemtrial.population.patients import Constants, Patients, People, enrol
 
 Results = Mapping[str, np.ndarray]
 """Named arrays whose first axis is the replicate."""
@@ -35,31 +34,22 @@ class Numerics:
 
 
 def treat(
-    population: PopulationSpec,
-    schedule: Schedule,
-    constants: Constants,
-    seed: int,
-    replicates: np.ndarray,
-    first: int,
-    patients: int,
-    numerics: Numerics,
+    people: People, schedule: Schedule, constants: Constants, numerics: Numerics
 ) -> tuple[Patients, Cohort]:
-    """Enrol patients and put them on a schedule, at day 0.
+    """Put people on a schedule, at day 0.
 
     Parameters
     ----------
-    population, schedule
-        Whom, and what they are given.
+    people
+        Who is enrolled; the same people can be put on any schedule and given any constants.
+    schedule
+        What they are given.
     constants
         By registry symbol with ``cell_effect``, one value a replicate.
-    seed, replicates, first, patients
-        Address of the patients: the same address gives the same patients on any schedule.
     numerics
         Time grid and type.
     """
-    enrolled = enrol(
-        population, constants, seed, replicates, first, patients, autologous=schedule.allogeneic is False
-    )
+    enrolled = enrol(people, constants, autologous=schedule.allogeneic is False)
     return enrolled, Cohort(enrolled.states, enrolled.constants, constants, schedule, numerics.grid, numerics.dtype)
 
 
@@ -78,8 +68,13 @@ class Store:
         self._folder = folder
         self._key = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
 
-    def _path(self, batch: Sequence[int]) -> Path:
-        return self._folder / f"{batch[0]:09d}-{batch[-1]:09d}.npz"
+    def path(self, batch: Sequence[int], suffix: str = ".npz") -> Path:
+        """File of a batch."""
+        return self._folder / f"{batch[0]:09d}-{batch[-1]:09d}{suffix}"
+
+    def paths(self, suffix: str) -> list[Path]:
+        """Files of all batches with a suffix, in the order of the replicates."""
+        return sorted(self._folder.glob(f"*{suffix}"))
 
     def open(self) -> None:
         """Make the folder ready, keeping only batches of this run."""
@@ -91,7 +86,7 @@ class Store:
 
     def load(self, batch: Sequence[int]) -> dict[str, np.ndarray] | None:
         """Results of a batch, or ``None`` where it has not been finished."""
-        path = self._path(batch)
+        path = self.path(batch)
         if not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as file:
@@ -99,7 +94,7 @@ class Store:
 
     def save(self, batch: Sequence[int], results: Results) -> None:
         """Keep the results of a batch; a reader never sees half of them."""
-        path = self._path(batch)
+        path = self.path(batch)
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             np.savez(file, **dict(results))
@@ -181,7 +176,7 @@ def in_batches(
             stop.set()
             for future in pending:
                 future.cancel()
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, (KeyboardInterrupt, Interrupted)):
                 kept = "; the finished ones are kept and the same command resumes" if store is not None else ""
                 raise Interrupted(f"interrupted after {done} of {replicates} replicates{kept}") from None
             raise

@@ -1,13 +1,15 @@
 """The command line: parse, call, print. Heavy imports live inside the commands: ``--help`` answers at once."""
 
+import signal
 import sys
+from typing import NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
 from stemtrial.cli import check, evidence, report, simulate
-from stemtrial.errors import StemtrialError
+from stemtrial.errors import Interrupted, StemtrialError
 
 app = typer.Typer(
     name="stemtrial",
@@ -34,13 +36,15 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise Interrupted("interrupted")
+
+
 def main() -> None:
     """Run the command line; errors a user can mend become one message on stderr and an exit code."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except StemtrialError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)

@@ -18,6 +18,7 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=1024, help="Threads; by default one a core.")
     ] = None,
+    patients: Annotated[bool, typer.Option("--patients", help="Also write patients.parquet, a row a patient.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
 ) -> None:
     """Simulate a trial: operating characteristics, report and everything to repeat them."""
@@ -40,6 +41,7 @@ def simulate(
             out,
             workers or os.cpu_count() or 1,
             write,
+            patients,
             lambda stage, done: bar.update(task, description=stages[stage], completed=done),
         )
     if as_json:

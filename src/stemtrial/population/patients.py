@@ -51,17 +51,33 @@ class Patients:
     regression_to_mean: np.ndarray
 
 
-def enrol(
-    spec: PopulationSpec,
-    constants: Constants,
-    seed: int,
-    replicates: np.ndarray,
-    first: int,
-    patients: int,
-    *,
-    autologous: bool,
-) -> Patients:
-    """Draw patients who pass screening.
+@dataclass(frozen=True)
+class People:
+    """Who is enrolled, whatever the constants of the model: covariates and standard normal numbers.
+
+    Attributes
+    ----------
+    covariates
+        Baseline covariates, arrays (groups, patients).
+    z
+        What is particular to a patient, (10, groups, patients).
+    address
+        Seed, replicates, first patient and number of patients.
+    """
+
+    covariates: Covariates
+    z: np.ndarray
+    address: tuple[int, np.ndarray, int, int]
+
+    @classmethod
+    def draw(cls, spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, patients: int) -> "People":
+        """Draw the patients of an address (:func:`stemtrial.draws.uniforms`)."""
+        address = (seed, replicates, first, patients)
+        return cls(draw(spec, *address), normals(seed, Stream.BIOLOGY, replicates, first, patients, 10), address)
+
+
+def enrol(people: People, constants: Constants, *, autologous: bool) -> Patients:
+    """Give people who pass screening their biology.
 
     Eligibility is decided on the *reading* at screening. A reading is pain plus fluctuation plus reading error, so
     readings above a threshold are high partly by chance and fall back later: regression to the mean arises by itself.
@@ -69,18 +85,16 @@ def enrol(
 
     Parameters
     ----------
-    spec
-        Population.
+    people
+        Who is enrolled.
     constants
         By registry symbol, one value a replicate, with ``cell_effect``, the trial's multiplier of potency.
-    seed, replicates, first, patients
-        Address of the draws.
     autologous
         Whether cells, if any, are the patients' own: then potency falls with age.
     """
     c = SimpleNamespace(**{name: np.asarray(value)[:, None] for name, value in constants.items()})
-    covariates = draw(spec, seed, replicates, first, patients)
-    z = normals(seed, Stream.BIOLOGY, replicates, first, patients, 10)
+    covariates, z = people.covariates, people.z
+    seed, replicates, first, patients = people.address
     margin = covariates.pain_margin
 
     noise = np.hypot(c.sd_fluct, c.sd_read)

@@ -58,6 +58,30 @@ def _measure(
     }
 
 
+@dataclass(frozen=True)
+class Chance:
+    """What chance does to the patients of an arm besides their biology: noise of the readings and dropout.
+
+    Attributes
+    ----------
+    noise
+        Standard normal numbers, three at screening and five at each visit, (3 + 5 visits, groups, patients).
+    dropout
+        Uniform number that sets when a patient leaves, (groups, patients).
+    """
+
+    noise: np.ndarray
+    dropout: np.ndarray
+
+    @classmethod
+    def draw(cls, visits: int, seed: int, replicates: np.ndarray, first: int, patients: int) -> "Chance":
+        """Draw for a number of visits and the patients of an address (:func:`stemtrial.draws.uniforms`)."""
+        return cls(
+            normals(seed, Stream.COURSE, replicates, first, patients, 3 + 5 * visits),
+            uniforms(seed, Stream.CONDUCT, replicates, first, patients, 1)[0],
+        )
+
+
 def dropout_rate(conduct: Conduct) -> float:
     """Constant rate of leaving the trial, per month, from the share lost by month 12."""
     return -float(np.log1p(-conduct.dropout_by_month_12)) / 12
@@ -71,9 +95,7 @@ def conduct_arm(
     rescue_visits: Sequence[float],
     main_month: float,
     rules: Conduct,
-    seed: int,
-    replicates: np.ndarray,
-    first: int,
+    chance: Chance,
 ) -> ArmRecord:
     """Follow one arm through its visits.
 
@@ -94,15 +116,14 @@ def conduct_arm(
         Visit at which relief is taken apart.
     rules
         Dropout and rescue.
-    seed, replicates, first
-        Address of the draws.
+    chance
+        Noise and dropout of these patients.
     """
     c = {name: np.asarray(value)[:, None] for name, value in constants.items()}
     shape = patients.pain.shape
-    z = normals(seed, Stream.COURSE, replicates, first, shape[1], 3 + 5 * len(visits))
-    u = uniforms(seed, Stream.CONDUCT, replicates, first, shape[1], 1)[0]
+    z = chance.noise
     rate = dropout_rate(rules)
-    leaves = -np.log(u) / rate if rate > 0 else np.full(shape, np.inf)
+    leaves = -np.log(chance.dropout) / rate if rate > 0 else np.full(shape, np.inf)
 
     start_function = cohort.function()
     baseline = _measure(patients.pain, start_function, patients.fluctuation, np.zeros(shape), z[:3], patients, c)

@@ -1,6 +1,6 @@
 """Virtual replicates of a trial: every arm simulated and analysed, reduced to a few numbers a replicate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,10 +9,10 @@ from stemtrial import scales
 from stemtrial.calibration import prior
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule, schedule
-from stemtrial.population.patients import Constants, Patients
+from stemtrial.population.patients import Constants, People
 from stemtrial.simulation import Numerics, Results, treat
 from stemtrial.trial.analysis import Comparison, ancova
-from stemtrial.trial.conduct import ArmRecord, conduct_arm
+from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
 from stemtrial.trial.protocol import Trial
 
 ARM_STRIDE = 1 << 21
@@ -23,8 +23,12 @@ IMPROVEMENTS = np.arange(-40, 101, 5)
 
 RESPONSES = ("mcid", "thirty_percent", "fifty_percent")
 
-Draw = Callable[[np.ndarray], Constants]
-"""From identities of replicates to their constants."""
+@dataclass(frozen=True)
+class Cast:
+    """Patients of an arm and what chance does to them; the same in every scenario."""
+
+    people: People
+    chance: Chance
 
 
 @dataclass(frozen=True)
@@ -102,33 +106,28 @@ class Plan:
         """Identity of the first patient of an arm."""
         return list(self.schedules).index(arm) * ARM_STRIDE
 
+    def cast(self, arm: str, seed: int, replicates: np.ndarray, visits: int | None = None) -> Cast:
+        """Draw the patients of an arm and their chance, for the trial's visits or another number of visits."""
+        address = (seed, replicates, self.first_patient(arm), self.trial.arms[arm].n)
+        visits = len(self.trial.visits_months) if visits is None else visits
+        return Cast(People.draw(self.trial.population, *address), Chance.draw(visits, *address))
+
     def follow(
-        self,
-        arm: str,
-        schedule: Schedule,
-        constants: Constants,
-        seed: int,
-        replicates: np.ndarray,
-        visits: Sequence[float] | None = None,
-    ) -> tuple[Patients, ArmRecord]:
-        """Simulate one arm on a schedule, measured at the trial's visits or at other months that include them."""
-        first, question = self.first_patient(arm), self.trial.question
-        patients, cohort = treat(
-            self.trial.population, schedule, constants, seed, replicates, first, self.trial.arms[arm].n, self.numerics
-        )
-        record = conduct_arm(
+        self, cast: Cast, schedule: Schedule, constants: Constants, visits: Sequence[float] | None = None
+    ) -> ArmRecord:
+        """Simulate an arm on a schedule, measured at the trial's visits or at other months that include them."""
+        patients, cohort = treat(cast.people, schedule, constants, self.numerics)
+        protocol = self.trial.visits_months
+        return conduct_arm(
             cohort,
             patients,
             constants,
-            visits or self.trial.visits_months,
-            self.trial.visits_months,
-            question.endpoint.month,
+            visits or protocol,
+            protocol,
+            self.trial.question.endpoint.month,
             self.trial.conduct,
-            seed,
-            replicates,
-            first,
+            cast.chance,
         )
-        return patients, record
 
     def analyse(self, comparator: ArmRecord, experimental: ArmRecord, visit: int) -> Comparison:
         """Primary analysis at one visit."""
@@ -145,11 +144,21 @@ def _endpoint(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, 
     return arm.readings[instrument][visit], arm.baseline[instrument]
 
 
-def simulate(plan: Plan, seed: int, replicates: np.ndarray) -> Results:
+Keep = Callable[[np.ndarray, Mapping[str, Cast], Mapping[str, ArmRecord]], None]
+
+
+def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = None) -> Results:
     """Simulate and analyse replicates of a trial three times on the same patients.
 
     Under the model (constants drawn anew for each replicate: assurance), with what is under question doing nothing
     (type I error), and with all constants at their mean (power).
+
+    Parameters
+    ----------
+    plan, seed, replicates
+        What to simulate, and the address of the draws.
+    keep
+        Called with the replicates and, by arm, the patients and what was seen of them under the model.
 
     Returns
     -------
@@ -159,8 +168,11 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray) -> Results:
     question, trial = plan.trial.question, plan.trial
     last = trial.visits_months.index(question.endpoint.month)
     drawn = prior.draw(seed, replicates)
-    records = {arm: plan.follow(arm, s, drawn, seed, replicates)[1] for arm, s in plan.schedules.items()}
-    twins = {arm: plan.follow(arm, s, drawn, seed, replicates)[1] for arm, s in plan.inert.items()}
+    casts = {arm: plan.cast(arm, seed, replicates) for arm in plan.schedules}
+    records = {arm: plan.follow(casts[arm], s, drawn) for arm, s in plan.schedules.items()}
+    if keep is not None:
+        keep(replicates, casts, records)
+    twins = {arm: plan.follow(casts[arm], s, drawn) for arm, s in plan.inert.items()}
     comparator, experimental = records[trial.comparator], records[trial.experimental]
 
     by_visit = [plan.analyse(comparator, experimental, v) for v in range(len(trial.visits_months))]
@@ -170,9 +182,7 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray) -> Results:
     )
     mean = prior.typical(replicates)
     typical = plan.analyse(
-        plan.follow(trial.comparator, plan.schedules[trial.comparator], mean, seed, replicates)[1],
-        plan.follow(trial.experimental, plan.schedules[trial.experimental], mean, seed, replicates)[1],
-        last,
+        *(plan.follow(casts[arm], plan.schedules[arm], mean) for arm in (trial.comparator, trial.experimental)), last
     )
     relief = {arm: record.relief.mean(axis=2).T for arm, record in records.items()}
     difference = relief[trial.experimental] - relief[trial.comparator]
@@ -242,7 +252,7 @@ def courses(plan: Plan, seed: int, replicates: np.ndarray) -> dict[str, dict[str
     drawn = prior.draw(seed, replicates)
     result = {}
     for arm, given in plan.schedules.items():
-        _, record = plan.follow(arm, given, drawn, seed, replicates, months)
+        record = plan.follow(plan.cast(arm, seed, replicates, len(months)), given, drawn, months)
         rows = {}
         for name, instrument in (("pain", "VAS"), ("function", "WOMAC_function")):
             values = np.concatenate([record.baseline[instrument][None], record.readings[instrument]])

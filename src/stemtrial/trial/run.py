@@ -20,11 +20,14 @@ from stemtrial.calibration import prior
 from stemtrial.errors import InputError, NumericalError, Problem
 from stemtrial.mechanism import reference
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
-from stemtrial.simulation import PATIENTS_A_BATCH, Store, in_batches, treat
+from stemtrial.population.patients import People, enrol
+from stemtrial.simulation import PATIENTS_A_BATCH, Store, in_batches
+from stemtrial.trial import rows
 from stemtrial.trial.characteristics import document, summarise
 from stemtrial.trial.harms import expected_harms
 from stemtrial.trial.protocol import Trial
-from stemtrial.trial.replicates import Plan, courses, simulate
+from stemtrial.trial.conduct import ArmRecord
+from stemtrial.trial.replicates import Cast, Plan, courses, simulate
 
 TOLERANCE = 0.05
 """Largest error of the time grid that a run may have, points of pain."""
@@ -34,8 +37,6 @@ CHECKED_PATIENTS = 8
 
 COURSE_REPLICATES = 200
 """Replicates behind the time-course figures."""
-
-FILES = ("summary.json", "report.json", "manifest.json")
 
 
 def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
@@ -57,9 +58,8 @@ def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
     days = [m * DAYS_PER_MONTH for m in trial.visits_months]
     worst, checked = 0.0, 0
     for arm, given in plan.schedules.items():
-        patients, _ = treat(
-            trial.population, given, drawn, seed, replicates, plan.first_patient(arm), 1, plan.numerics
-        )
+        people = People.draw(trial.population, seed, replicates, plan.first_patient(arm), 1)
+        patients = enrol(people, drawn, autologous=given.allogeneic is False)
         found = reference.worst_error(
             patients.states, patients.constants, drawn, given, plan.numerics.grid, plan.numerics.dtype, days,
             [(int(r), 0) for r in replicates],
@@ -109,6 +109,7 @@ def run(
     folder: Path,
     workers: int,
     render: Callable[[Path], object],
+    patients: bool = False,
     progress: Callable[[str, int], None] = lambda stage, done: None,
 ) -> dict[str, Any]:
     """Simulate a trial and write its run folder.
@@ -127,6 +128,8 @@ def run(
         Threads.
     render
         Called with the folder before it is moved, to add the page.
+    patients
+        Whether to write the rows of all simulated patients, ``patients.parquet``.
     progress
         Called with the stage and the replicates finished.
 
@@ -147,14 +150,17 @@ def run(
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     posterior_hash = prior.fingerprint()
-    key = {"trial": trial.hash, "seed": seed, "posterior": posterior_hash, "version": __version__}
+    key = {"trial": trial.hash, "seed": seed, "posterior": posterior_hash, "version": __version__, "patients": patients}
     store = Store(folder.with_name(f".{folder.name}.partial"), key)
 
     progress("check", 0)
     error = numerical_error(plan, seed)
     largest = max(arm.n for arm in trial.arms.values())
+    def keep(ids: np.ndarray, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord]) -> None:
+        rows.write(store.path(ids.tolist(), ".parquet"), rows.table(trial, ids, casts, records))
+
     results = in_batches(
-        lambda ids: simulate(plan, seed, ids),
+        lambda ids: simulate(plan, seed, ids, keep if patients else None),
         replicates,
         max(1, PATIENTS_A_BATCH // largest),
         workers,
@@ -178,6 +184,8 @@ def run(
         _write_json(made / "summary.json", summary)
         _write_json(made / "report.json", report)
         (made / "trial.yaml").write_text(report["trial_file"], encoding="utf-8")
+        if patients:
+            rows.join(store.paths(".parquet"), made / "patients.parquet")
         manifest = {
             "stemtrial": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -190,8 +198,8 @@ def run(
             "platform": f"{platform.system()} {platform.machine()}",
             "wall_seconds": summary["wall_seconds"],
             "files": {
-                name: hashlib.sha256((made / name).read_bytes()).hexdigest()
-                for name in ("summary.json", "report.json", "trial.yaml")
+                file.name: _digest(file)
+                for file in sorted(made.iterdir())
             },
         }
         _write_json(made / "manifest.json", manifest)
@@ -207,3 +215,8 @@ def run(
 
 def _version_of(module: str) -> str:
     return str(getattr(sys.modules.get(module), "__version__", "not loaded"))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
