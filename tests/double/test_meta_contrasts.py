@@ -14,7 +14,7 @@ import pytest
 
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
-from stemtrial.evidence.contrasts import Rules, contrasts
+from stemtrial.evidence.contrasts import Rules, contrasts, features
 from stemtrial.evidence.groups import Group, combined
 from stemtrial.evidence.pairwise import pool
 
@@ -145,6 +145,17 @@ def test_every_compared_trial_is_in_or_out_with_a_reason(evidence):
     }
     assert set(by_trial(found)) | {trial for trial, _ in found.left_out} == compared
     assert not set(by_trial(found)) & {trial for trial, _ in found.left_out}
+
+
+def test_features_of_arms_survive_only_where_the_arms_agree(evidence):
+    combined_arms = features(evidence, by_trial(ask(evidence))["lamoespinosa_2016"])
+    assert combined_arms["dose_million_cells"] is None
+    assert (combined_arms["origin"], combined_arms["month"]) == ("autologous", 12.0)
+    split = ask(evidence, rules=replace(RULES, shared_control="split")).found
+    apart = [features(evidence, x)["dose_million_cells"] for x in split if x.trial_id == "lamoespinosa_2016"]
+    assert sorted(apart) == [10.0, 100.0]
+    reported = by_trial(ask(evidence, ("saline", "placebo")))["freitag_2024"]
+    assert features(evidence, reported)["cell_source"] == "adipose"
 
 
 @pytest.mark.parametrize(

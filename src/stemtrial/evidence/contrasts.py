@@ -21,13 +21,14 @@ from stemtrial.evidence.tables import Evidence
 
 @dataclass(frozen=True)
 class Contrast:
-    """Treated minus control of one trial at one visit, ``y`` with variance ``v``.
+    """Treated minus control of one trial at one visit: ``y`` with variance ``v``; ``arms`` the treated ones.
 
     ``treated`` and ``control`` are ``None`` when the trial printed only the difference (``design``
     ``reported``).
     """
 
     trial_id: str
+    arms: tuple[str, ...]
     month: float
     y: float
     v: float
@@ -177,14 +178,14 @@ def _reported(trial: str, rows: list[Outcome], visit: float, sides: tuple[list[A
     at = [row for row in rows if row.time_months == visit and row.arm_id in treated]
     if len(at) != 1 or len(sides[1]) != 1:
         raise Unusable("a difference between arms whose two arms are not certain")
-    numbers = at[0].common
+    numbers, arms = at[0].common, (at[0].arm_id,)
     if numbers.se is not None:
-        return Contrast(trial, visit, numbers.value, numbers.se**2, None, None, "reported", ())
+        return Contrast(trial, arms, visit, numbers.value, numbers.se**2, None, None, "reported", ())
     if numbers.ci_low is None or numbers.ci_high is None:
         raise Unusable("a difference between arms without a spread")
     se = (numbers.ci_high - numbers.ci_low) / (2 * critical(0.95, None))
     return Contrast(
-        trial, visit, numbers.value, se**2, None, None, "reported", ("variance from the 95 % interval",)
+        trial, arms, visit, numbers.value, se**2, None, None, "reported", ("variance from the 95 % interval",)
     )
 
 
@@ -193,9 +194,37 @@ def _contrast(trial: str, visit: float, treated: Group, control: Group, pair: fl
     if pair is None:
         found = mean_difference(treated.mean, treated.sd, treated.n, control.mean, control.sd, control.n)
         return Contrast(
-            trial, visit, float(found.y[0]), float(found.v[0]), treated, control, "parallel", flags
+            trial,
+            treated.arms,
+            visit,
+            float(found.y[0]),
+            float(found.v[0]),
+            treated,
+            control,
+            "parallel",
+            flags,
         )
     persons = min(treated.n, control.n)
     found = paired_difference(treated.mean, treated.sd, control.mean, control.sd, persons, pair)
     flags = (*flags, f"paired with correlation {pair:g}")
-    return Contrast(trial, visit, float(found.y[0]), float(found.v[0]), treated, control, "paired", flags)
+    return Contrast(
+        trial, treated.arms, visit, float(found.y[0]), float(found.v[0]), treated, control, "paired", flags
+    )
+
+
+def features(evidence: Evidence, contrast: Contrast) -> dict[str, str | float | None]:
+    """Return what a meta-regression or a subgroup may ask of a contrast.
+
+    ``month``, ``blinding``, ``risk_of_bias``, ``design`` and ``funding`` of the trial;
+    ``dose_million_cells``, ``n_injections``, ``cell_source``, ``origin`` and ``product`` of its treated
+    arms, ``None`` where unknown or where arms combined into the contrast differ (``shared_control="split"``
+    keeps them apart).
+    """
+    trial = evidence.trial(contrast.trial_id)
+    of_trial = {name: getattr(trial, name) for name in ("blinding", "risk_of_bias", "design", "funding")}
+    arms = [evidence.arm(contrast.trial_id, arm) for arm in contrast.arms]
+    of_arms = {}
+    for name in ("dose_million_cells", "n_injections", "cell_source", "origin", "product"):
+        values = {getattr(arm, name) for arm in arms}
+        of_arms[name] = values.pop() if len(values) == 1 else None
+    return {"month": contrast.month, **of_trial, **of_arms}

@@ -6,7 +6,6 @@ one variance ``tau2`` of the true effects, ``var(u_i) = tau2``. With weights ``w
 (Viechtbauer 2005, doi:10.3102/10769986030003261). Results agree with R ``metafor`` (``rma``, ``confint``).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -275,21 +274,10 @@ def heterogeneity(
             0.0, None, max(0.0, 100 * (1 - df / q)) if q > 0 else 0.0, None, q / df, None, q, df, q_p
         )
     typical = df / fixed.trace_p
-    i2, h2 = i2_of(typical), h2_of(typical)
     low, high = (_q_inverse(y, v, x, float(chdtri(df, tail))) for tail in ((1 - level) / 2, (1 + level) / 2))
-    return Heterogeneity(
-        tau2, (low, high), i2(tau2), (i2(low), i2(high)), h2(tau2), (h2(low), h2(high)), q, df, q_p
-    )
-
-
-def i2_of(typical: float) -> Callable[[float], float]:
-    """Return the map from tau2 to I2 in percent at a typical sampling variance."""
-    return lambda tau2: 100 * tau2 / (tau2 + typical)
-
-
-def h2_of(typical: float) -> Callable[[float], float]:
-    """Return the map from tau2 to H2 at a typical sampling variance."""
-    return lambda tau2: tau2 / typical + 1
+    i2, i2_low, i2_high = (100 * t / (t + typical) for t in (tau2, low, high))
+    h2, h2_low, h2_high = (1 + t / typical for t in (tau2, low, high))
+    return Heterogeneity(tau2, (low, high), i2, (i2_low, i2_high), h2, (h2_low, h2_high), q, df, q_p)
 
 
 def critical(level: float, df: int | None) -> float:
