@@ -15,7 +15,7 @@ import pytest
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
 from stemtrial.evidence.contrasts import Rules, contrasts, features
-from stemtrial.evidence.groups import Group, combined
+from stemtrial.evidence.groups import Group, combined, observed_correlations
 from stemtrial.evidence.pairwise import pool
 
 FOLDER = Path(__file__).parent / "fixtures" / "metafor"
@@ -145,6 +145,14 @@ def test_every_compared_trial_is_in_or_out_with_a_reason(evidence):
     }
     assert set(by_trial(found)) | {trial for trial, _ in found.left_out} == compared
     assert not set(by_trial(found)) & {trial for trial, _ in found.left_out}
+
+
+def test_correlation_comes_from_arms_that_print_three_spreads(evidence):
+    """dorio_2021 alone does: for PRP at 1.38 months SDs 1.6, 2.4 and 2.7 of baseline, follow-up and change."""
+    found = observed_correlations(evidence, "knee_oa", "pain")
+    assert len(found) == 9
+    assert min(abs(r - (1.6**2 + 2.4**2 - 2.7**2) / (2 * 1.6 * 2.4)) for r in found) < 1e-12
+    assert all(-1 < r < 1 for r in found)
 
 
 def test_features_of_arms_survive_only_where_the_arms_agree(evidence):

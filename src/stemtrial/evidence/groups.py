@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from stemtrial.errors import InputError, Problem
-from stemtrial.evidence.effectsize import change_sd
+from stemtrial.evidence.effectsize import baseline_correlation, change_sd
 from stemtrial.evidence.heterogeneity import choice
 from stemtrial.evidence.medians import mean_from_quartiles, sd_from_interval, sd_from_quartiles, sd_from_se
 from stemtrial.evidence.schema import Arm, Common, Outcome
@@ -92,6 +92,26 @@ def usable(row: Outcome, construct: str) -> bool:
         and row.scale_kind == "score"
         and row.statistic not in ("percent", "ratio_between_arms")
     )
+
+
+def observed_correlations(evidence: Evidence, indication: str, construct: str) -> tuple[float, ...]:
+    """Return the correlations of baseline with follow-up implied by arms that print all three SDs.
+
+    One value an arm, instrument and visit, whatever its analysis set; empty where no arm prints the SD of
+    baseline, follow-up and change. Several values of one trial are not independent; a median of few says
+    little.
+    """
+    found = []
+    for trial in evidence.trials:
+        rows = [r for r in evidence.outcomes_of(trial.trial_id) if r.construct == construct and r.sd]
+        rows = [r for r in rows if trial.indication == indication and r.scale_kind == "score"]
+        levels = {(r.arm_id, r.instrument, r.time_months): r.common.sd for r in rows if r.statistic == "mean"}
+        for row in rows:
+            before = levels.get((row.arm_id, row.instrument, 0.0))
+            after = levels.get((row.arm_id, row.instrument, row.time_months))
+            if row.statistic == "mean_change" and before and after and row.common.sd:
+                found.append(float(baseline_correlation(before, after, row.common.sd)[0]))
+    return tuple(found)
 
 
 def group_of(evidence: Evidence, indication: str, row: Outcome, arm: Arm, rules: Rules) -> Group:
