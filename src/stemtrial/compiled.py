@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 from numba.extending import overload
 
-F = TypeVar("F", bound=Callable[..., Any])
+Compilable = Callable[..., Any]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
@@ -39,20 +39,20 @@ def cache_directory() -> Path:
     return base / "kernels" / digest.hexdigest()[:16]
 
 
-def jit(function: F) -> F:
+def jit(function: Compilable) -> Compilable:
     """Compile a function on first call, without the interpreter lock, and keep the result on disk."""
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_directory())
     try:
-        compiled: F = numba.njit(cache=True, **_OPTIONS)(function)
+        compiled: Compilable = numba.njit(cache=True, **_OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = previous
     return compiled
 
 
-def inline(function: F) -> F:
+def inline(function: Compilable) -> Compilable:
     """Make a function available to compiled functions, its code put into the caller."""
-    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    compiled: Compilable = numba.njit(forceinline=True, **_OPTIONS)(function)
     return compiled
 
 
@@ -61,7 +61,7 @@ def empty_like_kind(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return np.empty((rows, columns), array.dtype)
 
 
-@overload(empty_like_kind)
+@overload(empty_like_kind)  # type: ignore[untyped-decorator]
 def _empty_like_kind(array: Any, rows: int, columns: int) -> Callable[..., np.ndarray]:
     dtype = array.dtype
 

@@ -85,7 +85,12 @@ def address(seed, stream, replicate, patient, block):  # type: ignore[no-untyped
     """Four words of the block ``block`` of an address."""
     key = np.uint64(seed)
     return philox(
-        np.uint64(block), np.uint64(patient), np.uint64(replicate), np.uint64(stream), key & _MASK, key >> _SHIFT
+        np.uint64(block),
+        np.uint64(patient),
+        np.uint64(replicate),
+        np.uint64(stream),
+        key & _MASK,
+        key >> _SHIFT,
     )
 
 
@@ -147,8 +152,10 @@ def _dirichlet(seed, stream, replicates, first, shapes, out):  # type: ignore[no
                 out[k, g, i] /= total
 
 
-def uniforms(seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, count: int) -> np.ndarray:
-    """Uniform numbers in (0, 1).
+def uniforms(
+    seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, count: int
+) -> np.ndarray:
+    """Draw uniform numbers in (0, 1).
 
     Parameters
     ----------
@@ -181,15 +188,19 @@ def uniforms(seed: int, stream: Stream, replicates: np.ndarray, first: int, pati
     return out
 
 
-def normals(seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, count: int) -> np.ndarray:
-    """Standard normal numbers; arguments and shape as :func:`uniforms`."""
+def normals(
+    seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, count: int
+) -> np.ndarray:
+    """Draw standard normal numbers; arguments and shape as :func:`uniforms`."""
     out = np.empty((count, len(replicates), patients))
     _normals(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), first, out)
     return out
 
 
-def dirichlet(seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, shapes: np.ndarray) -> np.ndarray:
-    """Dirichlet numbers, (parts, groups, patients), that add up to one over the parts.
+def dirichlet(
+    seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, shapes: np.ndarray
+) -> np.ndarray:
+    """Draw Dirichlet numbers, (parts, groups, patients), that add up to one over the parts.
 
     Parameters
     ----------

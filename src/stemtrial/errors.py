@@ -35,8 +35,8 @@ class Problem:
     Examples
     --------
     >>> print(Problem("is below the smallest allowed value", file="trial.yaml", line=12, field="arms.cells.n",
-    ...               value=0, allowed="1 to 100000", hint="give the number of patients of the arm"))
-    trial.yaml, line 12: arms.cells.n = 0 is below the smallest allowed value; allowed: 1 to 100000; give the number of patients of the arm
+    ...               value=0, allowed="1 to 100000"))
+    trial.yaml, line 12: arms.cells.n = 0 is below the smallest allowed value; allowed: 1 to 100000
     """
 
     what: str
@@ -57,11 +57,8 @@ class Problem:
             place.append(f"row {self.row}")
         if self.column is not None:
             place.append(f"column {self.column}")
-        subject = " ".join(
-            part
-            for part in (self.field, None if self.value is None else f"= {self.value}" if self.field else str(self.value))
-            if part
-        )
+        value = None if self.value is None else f"= {self.value}" if self.field else str(self.value)
+        subject = " ".join(part for part in (self.field, value) if part)
         text = f"{subject} {self.what}" if subject else self.what
         tail = [f"allowed: {self.allowed}"] if self.allowed else []
         if self.hint:

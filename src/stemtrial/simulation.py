@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,9 @@ class Numerics:
     dtype: type[np.floating] = np.float64
 
 
+STANDARD_NUMERICS = Numerics()
+
+
 def treat(
     people: People, schedule: Schedule, constants: Constants, numerics: Numerics
 ) -> tuple[Patients, Cohort]:
@@ -50,7 +53,9 @@ def treat(
         Time grid and type.
     """
     enrolled = enrol(people, constants, autologous=schedule.allogeneic is False)
-    return enrolled, Cohort(enrolled.states, enrolled.constants, constants, schedule, numerics.grid, numerics.dtype)
+    return enrolled, Cohort(
+        enrolled.states, enrolled.constants, constants, schedule, numerics.grid, numerics.dtype
+    )
 
 
 class Store:
@@ -68,7 +73,7 @@ class Store:
         self._folder = folder
         self._key = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
 
-    def path(self, batch: Sequence[int], suffix: str = ".npz") -> Path:
+    def path(self, batch: np.ndarray, suffix: str = ".npz") -> Path:
         """File of a batch."""
         return self._folder / f"{batch[0]:09d}-{batch[-1]:09d}{suffix}"
 
@@ -84,7 +89,7 @@ class Store:
         self._folder.mkdir(parents=True, exist_ok=True)
         marker.write_text(self._key)
 
-    def load(self, batch: Sequence[int]) -> dict[str, np.ndarray] | None:
+    def load(self, batch: np.ndarray) -> dict[str, np.ndarray] | None:
         """Results of a batch, or ``None`` where it has not been finished."""
         path = self.path(batch)
         if not path.is_file():
@@ -92,12 +97,12 @@ class Store:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 
-    def save(self, batch: Sequence[int], results: Results) -> None:
+    def save(self, batch: np.ndarray, results: Results) -> None:
         """Keep the results of a batch; a reader never sees half of them."""
         path = self.path(batch)
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
-            np.savez(file, **dict(results))
+            np.savez(file, **results)  # type: ignore[arg-type]
         os.replace(partial, path)
 
     def discard(self) -> None:
@@ -158,27 +163,32 @@ def in_batches(
             store.save(spans[index], outcome)
         return outcome
 
-    with ThreadPoolExecutor(workers) as pool:
-        pending: dict[Future[Results | None], int] = {
-            pool.submit(run, i): i for i in range(len(spans)) if i not in results
-        }
-        try:
-            while pending:
-                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    index = pending.pop(future)
-                    outcome = future.result()
-                    assert outcome is not None
-                    results[index] = outcome
-                    done += len(spans[index])
-                progress(done)
-        except BaseException as error:
-            stop.set()
-            for future in pending:
-                future.cancel()
-            if isinstance(error, (KeyboardInterrupt, Interrupted)):
-                kept = "; the finished ones are kept and the same command resumes" if store is not None else ""
-                raise Interrupted(f"interrupted after {done} of {replicates} replicates{kept}") from None
-            raise
+    pending: dict[Future[Results | None], int] = {}
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            pending = {pool.submit(run, i): i for i in range(len(spans)) if i not in results}
+            waiting = set(pending)
+            try:
+                while waiting:
+                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        future.result()
+                        done += len(spans[pending[future]])
+                    progress(done)
+            finally:
+                stop.set()
+    except (KeyboardInterrupt, Interrupted):
+        kept = [
+            len(spans[i])
+            for f, i in pending.items()
+            if not f.cancelled() and not f.exception() and f.result()
+        ]
+        done = sum(len(spans[i]) for i in results) + sum(kept)
+        tail = "; the finished ones are kept and the same command resumes" if store is not None else ""
+        raise Interrupted(f"interrupted after {done} of {replicates} replicates{tail}") from None
+    for future, index in pending.items():
+        outcome = future.result()
+        assert outcome is not None
+        results[index] = outcome
     names = results[0].keys()
     return {name: np.concatenate([results[i][name] for i in range(len(spans))]) for name in names}

@@ -23,7 +23,9 @@ TRIAL_EFFECTS = ("cell_effect",)
 
 def fingerprint() -> str:
     """SHA-256 of the table of constants, which is all that the prior depends on."""
-    return hashlib.sha256(files("stemtrial.mechanism").joinpath("data/parameters.csv").read_bytes()).hexdigest()
+    return hashlib.sha256(
+        files("stemtrial.mechanism").joinpath("data/parameters.csv").read_bytes()
+    ).hexdigest()
 
 
 def _bounds(p: Parameter) -> tuple[float, float, float]:

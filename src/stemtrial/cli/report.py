@@ -8,8 +8,12 @@ import typer
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder written by `stemtrial simulate`.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the page's place as one JSON document.")] = False,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Run folder written by `stemtrial simulate`.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the page's place as one JSON document.")
+    ] = False,
 ) -> None:
     """Rebuild the report of a run folder."""
     from stemtrial.report import write

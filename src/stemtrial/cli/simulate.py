@@ -18,7 +18,9 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=1024, help="Threads; by default one a core.")
     ] = None,
-    patients: Annotated[bool, typer.Option("--patients", help="Also write patients.parquet, a row a patient.")] = False,
+    patients: Annotated[
+        bool, typer.Option("--patients", help="Also write patients.parquet, a row a patient.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
 ) -> None:
     """Simulate a trial: operating characteristics, report and everything to repeat them."""
@@ -52,7 +54,9 @@ def simulate(
     console = Console()
     console.print(arms_table(summary, Trial.read(trial), out))
     console.print(question_table(summary))
-    console.print(f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}. Report: {out / 'report.html'}")
+    console.print(
+        f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}. Report: {out / 'report.html'}"
+    )
 
 
 def _interval(value: float, low: float, high: float) -> str:
@@ -65,8 +69,19 @@ def arms_table(summary: dict[str, Any], trial: Any, out: Path) -> "Table":
 
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     month = f"{trial.question.endpoint.month:g}"
-    table = Table(title=f"{summary['trial']}\nchange of {report['endpoint']['label']}; negative is better", title_justify="left")
-    for heading in ("arm", "n", "change", "of it contextual", "of it specific", "of it cells", "responders (MCID)"):
+    table = Table(
+        title=f"{summary['trial']}\nchange of {report['endpoint']['label']}; negative is better",
+        title_justify="left",
+    )
+    for heading in (
+        "arm",
+        "n",
+        "change",
+        "of it contextual",
+        "of it specific",
+        "of it cells",
+        "responders (MCID)",
+    ):
         table.add_column(heading, justify="left" if heading == "arm" else "right")
     for name, arm in summary["arms"].items():
         change, relief = arm["change"][month], report["arms"][name]["relief"]
@@ -99,5 +114,7 @@ def question_table(summary: dict[str, Any]) -> "Table":
     for key, label in labels.items():
         table.add_row(label, f"{100 * summary[key]['value']:.1f} % ± {100 * summary[key]['mc_se']:.1f}")
     error = summary["numerical_error"]
-    table.add_row("error of the time grid", f"{error['max_points']:.4f} points ({error['checked_patients']} patients)")
+    table.add_row(
+        "error of the time grid", f"{error['max_points']:.4f} points ({error['checked_patients']} patients)"
+    )
     return table

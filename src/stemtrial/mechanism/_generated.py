@@ -1,4 +1,4 @@
-"""Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations and run it again."""
+"""Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations instead."""
 
 # ruff: noqa
 from stemtrial.compiled import empty_like_kind, inline, jit
@@ -992,7 +992,8 @@ def step(h, x_M, x_A, x_R, x_P, x_N, x_E, x_G, x_C, x_X, x_U, x_V, x_B, x_T, p_k
 def advance(states, patient, shared, h_steps, u_steps, constants):
     """Advance every patient of every group through the steps of the grid, in place.
 
-    states (states, groups, patients); patient (constants, groups, patients); shared (groups, constants);
+    states (states, groups, patients); patient (constants, groups, patients);
+    shared (groups, constants);
     h_steps (steps,); u_steps (groups, steps, stage times + 1, inputs); constants as CONSTANTS.
     """
     c0 = constants[0]
@@ -1149,7 +1150,7 @@ def advance(states, patient, shared, h_steps, u_steps, constants):
 
 @jit
 def derivative(x, q, p, u, out):
-    """Write the time derivatives of the states of one patient into ``out``; all arguments are vectors."""
+    """Write the derivatives of the states of one patient into ``out``; arguments are vectors."""
     x_M = x[0]
     x_A = x[1]
     x_R = x[2]

@@ -14,7 +14,7 @@ import sympy as sp
 from stemtrial.mechanism.equations import Model
 from stemtrial.mechanism.rosenbrock import Method
 
-HEADER = '''"""Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations and run it again."""
+HEADER = '''"""Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations instead."""
 
 # ruff: noqa
 from stemtrial.compiled import empty_like_kind, inline, jit
@@ -99,7 +99,8 @@ class Emitter:
         return self.assign(f"-{result}", shared=self._is_shared(result)) if coefficient < 0 else result
 
     def _sum(self, e: sp.Expr) -> str:
-        positive, negative = [], []
+        positive: list[sp.Expr] = []
+        negative: list[sp.Expr] = []
         for term in sp.Add.make_args(e):
             coefficient = term.as_coeff_Mul()[0]
             (negative if coefficient < 0 else positive).append(-term if coefficient < 0 else term)
@@ -119,13 +120,13 @@ def _symbols(prefix: str, names: Sequence[str]) -> list[sp.Symbol]:
 def _elimination_order(pattern: set[tuple[int, int]], n: int) -> list[int]:
     left, order = set(range(n)), []
     entries = set(pattern)
+
+    def fill(k: int) -> int:
+        rows = [i for i in left if i != k and (i, k) in entries]
+        columns = [j for j in left if j != k and (k, j) in entries]
+        return len(rows) * len(columns)
+
     while left:
-
-        def fill(k: int) -> int:
-            rows = [i for i in left if i != k and (i, k) in entries]
-            columns = [j for j in left if j != k and (k, j) in entries]
-            return len(rows) * len(columns)
-
         k = min(sorted(left), key=fill)
         left.discard(k)
         order.append(k)
@@ -140,7 +141,9 @@ class _Linear:
 
     def __init__(self, out: Emitter, jacobian: dict[tuple[int, int], str], shift: str, n: int) -> None:
         self._out, self._n = out, n
-        w: dict[tuple[int, int], str] = {k: out.assign(f"-{v}", shared=out._is_shared(v)) for k, v in jacobian.items()}
+        w: dict[tuple[int, int], str] = {
+            k: out.assign(f"-{v}", shared=out._is_shared(v)) for k, v in jacobian.items()
+        }
         for i in range(n):
             w[i, i] = out._binary("-", shift, jacobian[i, i]) if (i, i) in jacobian else shift
         self.order = _elimination_order(set(w), n)
@@ -245,13 +248,20 @@ def step_lines(model: Model, method: Method) -> tuple[list[str], list[str], list
         if method.g[s]:
             factor = out._binary("*", out.constant(method.g[s]), "h")
             right = [
-                right[i] if drift[i] == 0 else _combine(out, right[i], [(factor, value[drift[i]])]) for i in range(n)
+                right[i] if drift[i] == 0 else _combine(out, right[i], [(factor, value[drift[i]])])
+                for i in range(n)
             ]
         k.append(linear.solve(right))
     results = [
-        _combine(out, str(x[i]), [(out.constant(m), k[j][i]) for j, m in enumerate(method.m) if m]) for i in range(n)
+        _combine(out, str(x[i]), [(out.constant(m), k[j][i]) for j, m in enumerate(method.m) if m])
+        for i in range(n)
     ]
-    arguments = ["h", *map(str, [*x, *q, *p]), *(str(s) for stage in stage_inputs for s in stage), *map(str, du)]
+    arguments = [
+        "h",
+        *map(str, [*x, *q, *p]),
+        *(str(s) for stage in stage_inputs for s in stage),
+        *map(str, du),
+    ]
     return out.lines, arguments, results, out.constants
 
 
@@ -276,7 +286,9 @@ def _derivative(model: Model) -> str:
     )
     replaced, reduced = sp.cse([sp.sympify(v) for v in values], symbols=sp.numbered_symbols("t"))
     text = "\n\n@jit\ndef derivative(x, q, p, u, out):\n"
-    text += '    """Write the time derivatives of the states of one patient into ``out``; all arguments are vectors."""\n'
+    text += (
+        '    """Write the derivatives of the states of one patient into ``out``; arguments are vectors."""\n'
+    )
     for name, symbols in (("x", x), ("q", q), ("p", p), ("u", u)):
         text += "".join(f"    {symbol} = {name}[{i}]\n" for i, symbol in enumerate(symbols))
     text += "".join(f"    {symbol} = {sp.pycode(e)}\n" for symbol, e in replaced)
@@ -319,8 +331,10 @@ def source(model: Model, method: Method, lanes: int) -> str:
     text += f"    return ({', '.join(results)},)\n\n\n"
     text += "@jit\ndef advance(states, patient, shared, h_steps, u_steps, constants):\n"
     text += '    """Advance every patient of every group through the steps of the grid, in place.\n\n'
-    text += "    states (states, groups, patients); patient (constants, groups, patients); shared (groups, constants);\n"
-    text += "    h_steps (steps,); u_steps (groups, steps, stage times + 1, inputs); constants as CONSTANTS.\n"
+    text += "    states (states, groups, patients); patient (constants, groups, patients);\n    shared (groups, constants);\n"
+    text += (
+        "    h_steps (steps,); u_steps (groups, steps, stage times + 1, inputs); constants as CONSTANTS.\n"
+    )
     text += '    """\n'
     text += block((f"{c} = constants[{i}]" for i, c in enumerate(c_names)), 4)
     text += f"    x = empty_like_kind(states, {n}, {lanes})\n    q = empty_like_kind(states, {max(n_q, 1)}, {lanes})\n"

@@ -53,9 +53,13 @@ class Cohort:
         per_day = {name: np.asarray(shared[name]) / equations.DAYS_PER_YEAR for name in ("sig_X", "lam_C")}
         known: dict[str, np.ndarray] = {**shared, **per_day, "allo": donor}
         self.p = np.ascontiguousarray(np.stack([known[name] for name in equations.SHARED], axis=1), dtype)
-        self._inputs = np.ascontiguousarray(np.stack([shared[name] for name in INPUT_CONSTANTS], axis=1), float)
+        self._inputs = np.ascontiguousarray(
+            np.stack([shared[name] for name in INPUT_CONSTANTS], axis=1), float
+        )
         self._retained = np.asarray(shared["f_ret"], float)
-        self._observation = {k: np.asarray(shared[k], float) for k in ("alpha_F", "beta_F", "g_F", "f_B", "f_x")}
+        self._observation = {
+            k: np.asarray(shared[k], float) for k in ("alpha_F", "beta_F", "g_F", "f_B", "f_x")
+        }
         self.schedule = schedule
         self.grid = grid
         self.day = 0.0
@@ -97,24 +101,39 @@ class Cohort:
 
     def _fade(self, days: float) -> None:
         """Rescue medicine's fading parts, referred to the start of the next piece."""
-        for name, rate in (("n_fading", 1 / self._inputs[:, 10]), ("o_fading", self._inputs[:, 12])):
+        rates = {"n_fading": 1 / self._inputs[:, INPUT_CONSTANTS.index("tau_N")],
+                 "o_fading": self._inputs[:, INPUT_CONSTANTS.index("k_op")]}  # fmt: skip
+        for name, rate in rates.items():
             row = self.q[equations.PATIENT.index(name)]
             if row.any():
                 row *= np.exp(-rate * days)[:, None].astype(row.dtype)
 
-    def rescue(self, nsaid: np.ndarray | None = None, paracetamol: np.ndarray | None = None, opioid: np.ndarray | None = None) -> None:
-        """Start rescue medicine now for the patients marked true, each mask (groups, patients)."""
-        c = {name: self._inputs[:, i, None] for i, name in enumerate(INPUT_CONSTANTS)}
-        row = {name: self.q[equations.PATIENT.index(name)] for name in ("n_steady", "n_fading", "o_steady", "o_fading")}
-        for mask, size in ((nsaid, c["eps_N"]), (paracetamol, c["eps_para"])):
-            if mask is not None and mask.any():
-                row["n_steady"][mask] = np.broadcast_to(size * (1 - c["om_N"]), mask.shape)[mask]
-                row["n_fading"][mask] = np.broadcast_to(size * c["om_N"], mask.shape)[mask]
-                self._switched = self.day
-        if opioid is not None and opioid.any():
-            row["o_steady"][opioid] = 1.0
-            row["o_fading"][opioid] = -1.0
-            self._switched = self.day
+    def rescue(self, drug: str, starts: np.ndarray) -> None:
+        """Start rescue medicine today.
+
+        The grid becomes fine again even where nobody starts: steps must not depend on who else is in the cohort.
+
+        Parameters
+        ----------
+        drug
+            ``nsaid``, ``paracetamol`` or ``opioid``.
+        starts
+            Who starts, (groups, patients).
+        """
+        self._switched = self.day
+        row = {
+            name: self.q[equations.PATIENT.index(name)]
+            for name in ("n_steady", "n_fading", "o_steady", "o_fading")
+        }
+        if drug == "opioid":
+            row["o_steady"][starts], row["o_fading"][starts] = 1, -1
+            return
+        size = self._inputs[
+            :, INPUT_CONSTANTS.index({"nsaid": "eps_N", "paracetamol": "eps_para"}[drug]), None
+        ]
+        lost = self._inputs[:, INPUT_CONSTANTS.index("om_N"), None]
+        row["n_steady"][starts] = np.broadcast_to(size * (1 - lost), starts.shape)[starts]
+        row["n_fading"][starts] = np.broadcast_to(size * lost, starts.shape)[starts]
 
     def _named(self) -> tuple[SimpleNamespace, SimpleNamespace, SimpleNamespace]:
         n = len(equations.INPUTS)
@@ -149,13 +168,14 @@ class Cohort:
         return self._finite(np.asarray(equations.function(*self._named())), "function")
 
     def relief(self) -> np.ndarray:
-        """Parts of the relief since baseline, points, (parts, groups, patients), in the order of ``equations.RELIEF``."""
+        """Parts of the relief since baseline, points, (``equations.RELIEF``, groups, patients)."""
         parts = equations.relief(*self._named())
         return np.stack([np.broadcast_to(part, self.x.shape[1:]) for part in parts])
 
     def state(self, name: str) -> np.ndarray:
         """Values of one state today, (groups, patients)."""
-        return self.x[equations.STATES.index(name)]
+        values: np.ndarray = self.x[equations.STATES.index(name)]
+        return values
 
     def _finite(self, values: np.ndarray, what: str) -> np.ndarray:
         if not np.isfinite(values).all():
@@ -166,5 +186,3 @@ class Cohort:
                 f"constants: {constants}; check the parameters against their ranges"
             )
         return values
-
-

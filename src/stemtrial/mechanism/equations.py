@@ -107,7 +107,13 @@ def rates(x: Named, p: Named, u: Named) -> tuple[Any, ...]:
     q = x.P / p.P0
     inflamed = hill2(q)
     killing = p.allo * p.k_I * x.A * x.M
-    drive = (1 - p.b_p - p.b_f) + p.b_p * inflamed + p.b_f * x.E * x.X / p.X0 + u.flare + p.phi_A * killing / p.M_S
+    drive = (
+        (1 - p.b_p - p.b_f)
+        + p.b_p * inflamed
+        + p.b_f * x.E * x.X / p.X0
+        + u.flare
+        + p.phi_A * killing / p.M_S
+    )
     brake = (1 + p.kappa) / (1 + p.kappa * x.N * x.N)
     g4 = x.G * x.G * x.G * x.G
     t4 = p.G_th * p.G_th * p.G_th * p.G_th
@@ -136,7 +142,9 @@ JOINT = Model("joint", STATES, PATIENT, SHARED, INPUTS, rates)
 """The model of MODEL section "Equations" of the documentation."""
 
 
-def baseline(pain: Any, X0: Any, P0: Any, s_P: Any, s_X: Any, s_c: Any, rho_X: Any, p: Named) -> tuple[Named, Named]:
+def baseline(
+    pain: Any, X0: Any, P0: Any, s_P: Any, s_X: Any, s_c: Any, rho_X: Any, p: Named
+) -> tuple[Named, Named]:
     """Steady state of an untreated patient and the patient's derived constants, in closed form.
 
     Parameters
@@ -166,7 +174,8 @@ def baseline(pain: Any, X0: Any, P0: Any, s_P: Any, s_X: Any, s_c: Any, rho_X: A
     v_a = s_c * z0
     zero, one = 0 * z0, 1 + 0 * z0
     states = SimpleNamespace(
-        M=zero, A=zero, R=p.R_b * one, P=P0 * one, N=one, E=one, G=zero, C=one, X=X0 * one, U=u0, V=z0 - u0, B=zero, T=zero
+        M=zero, A=zero, R=p.R_b * one, P=P0 * one, N=one, E=one, G=zero, C=one, X=X0 * one, U=u0, V=z0 - u0, B=zero,
+        T=zero,
     )  # fmt: skip
     constants = SimpleNamespace(
         P0=P0 * one,

@@ -46,7 +46,7 @@ class Grid:
         return max(0.0, (self.longest - self.first) / self.growth)
 
     def _coordinate(self, s: float) -> float:
-        """Number of steps since the switch, a real number: the integral of one over the step length."""
+        """Count the steps since the switch, a real number: the integral of one over the step length."""
         graded = min(s, self._knee)
         return float(np.log1p(self.growth * graded / self.first) / self.growth + (s - graded) / self.longest)
 

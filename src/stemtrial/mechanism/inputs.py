@@ -72,10 +72,14 @@ def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore
             u[2], du[2] = _join(u[2], du[2], (late - early) / peak, (k_a * early - k_e * late) / peak)
         elif kind == 3 and on:
             fading = np.exp(-s / tau_N)
-            u[3], du[3] = _join(u[3], du[3], eps_N * (1 - om_N * (1 - fading)), -eps_N * om_N * fading / tau_N)
+            u[3], du[3] = _join(
+                u[3], du[3], eps_N * (1 - om_N * (1 - fading)), -eps_N * om_N * fading / tau_N
+            )
         elif kind == 4 and on:
             fading = np.exp(-s / tau_N)
-            u[3], du[3] = _join(u[3], du[3], eps_para * (1 - om_N * (1 - fading)), -eps_para * om_N * fading / tau_N)
+            u[3], du[3] = _join(
+                u[3], du[3], eps_para * (1 - om_N * (1 - fading)), -eps_para * om_N * fading / tau_N
+            )
         elif kind == 5 and on:
             fading = np.exp(-k_op * s)
             u[4], du[4] = _join(u[4], du[4], 1 - fading, k_op * fading)

@@ -66,7 +66,7 @@ def registry() -> Mapping[str, Parameter]:
     '1/d'
     """
     table: dict[str, Parameter] = {}
-    with files("stemtrial.mechanism").joinpath("data/parameters.csv").open(encoding="utf-8", newline="") as file:
+    with files("stemtrial.mechanism").joinpath("data/parameters.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             numbers = {"value": float(row["value"]), "low": _number(row["low"]), "high": _number(row["high"])}
             if row["symbol"] in table:
@@ -88,11 +88,18 @@ def values(**changes: float) -> dict[str, float]:
     problems = []
     for symbol, value in changes.items():
         if symbol not in table:
-            problems.append(Problem("is not a constant of the model", field=symbol, hint="see the registry of parameters"))
+            problems.append(
+                Problem("is not a constant of the model", field=symbol, hint="see the registry of parameters")
+            )
         elif not table[symbol].range[0] <= value <= table[symbol].range[1]:
             low, high = table[symbol].range
             problems.append(
-                Problem("lies outside the range in which the accuracy is shown", field=symbol, value=value, allowed=f"{low:g} to {high:g}")
+                Problem(
+                    "lies outside the range in which the accuracy is shown",
+                    field=symbol,
+                    value=value,
+                    allowed=f"{low:g} to {high:g}",
+                )
             )
         result[symbol] = value
     if problems:

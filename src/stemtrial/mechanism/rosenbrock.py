@@ -66,6 +66,17 @@ RODAS3 = Method(
 )  # fmt: skip
 """Third order, stiffly accurate, four stages, three evaluations (Sandu et al. 1997)."""
 
+ROS4 = Method(
+    "ros4", 4, 0.57282,
+    ((), (2.0,), (1.867943637803922, 0.2344449711399156), (1.867943637803922, 0.2344449711399156, 0.0)),
+    ((), (-7.137615036412310,), (2.580708087951457, 0.6515950076447975),
+     (-2.137148994382534, -0.3214669691237626, -0.6949742501781779)),
+    (2.255570073418735, 0.2870493262186792, 0.4353179431840180, 1.093502252409163),
+    (0.0, 1.14564, 0.65521686381559, 0.65521686381559),
+    (0.57282, -1.769193891319233, 0.7592633437920482, -0.1049021087100450), (True, True, True, False),
+)  # fmt: skip
+"""Fourth order, L-stable, four stages, three evaluations (Hairer and Wanner 1996)."""
+
 RODAS4 = Method(
     "rodas4", 4, 0.25,
     ((), (1.544,), (0.9466785280815826, 0.2557011698983284), (3.314825187068521, 2.896124015972201, 0.9986419139977817),
@@ -80,7 +91,7 @@ RODAS4 = Method(
 )  # fmt: skip
 """Fourth order, stiffly accurate, six stages (Hairer and Wanner 1996)."""
 
-METHODS = (ROS2, ROS3, RODAS3, RODAS4)
+METHODS = (ROS2, ROS3, RODAS3, ROS4, RODAS4)
 
 DEFAULT = ROS3
 """The method of the shipped solver; chosen by work at equal accuracy (see the documentation's theory pages)."""

@@ -32,7 +32,11 @@ _ACTIVE = {
     "cells": Kind.CELLS, "corticosteroid": Kind.STEROID, "hyaluronic_acid": Kind.HYALURONIC_ACID, "nsaid": Kind.NSAID,
     "paracetamol": Kind.PARACETAMOL, "opioid": Kind.OPIOID, "exercise": Kind.EXERCISE,
 }  # fmt: skip
-_CONTEXT = {"injection": Kind.CONTEXT_INJECTION, "oral": Kind.CONTEXT_ORAL, "programme": Kind.CONTEXT_PROGRAMME}
+_CONTEXT = {
+    "injection": Kind.CONTEXT_INJECTION,
+    "oral": Kind.CONTEXT_ORAL,
+    "programme": Kind.CONTEXT_PROGRAMME,
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,11 @@ def schedule(treatments: Iterable[Treatment]) -> Schedule:
                 events.append(Event(context, start, stop))
     if len(origins) > 1:
         raise InputError(
-            Problem("are both autologous and allogeneic in one arm", field="cells", hint="give each origin an arm of its own")
+            Problem(
+                "are both autologous and allogeneic in one arm",
+                field="cells",
+                hint="give each origin an arm of its own",
+            )
         )
     events.sort(key=lambda e: (e.start, e.kind))
     return Schedule(tuple(events), None if not origins else origins == {"allogeneic"})

@@ -21,7 +21,7 @@ COVARIATES = ("age", "bmi", "female", "grade", "pain")
 def correlations() -> np.ndarray:
     """Correlation matrix of the normal scores of ``COVARIATES``; every entry has its basis in the shipped table."""
     matrix = np.eye(len(COVARIATES))
-    with files("stemtrial.population").joinpath("data/correlations.csv").open(encoding="utf-8", newline="") as file:
+    with files("stemtrial.population").joinpath("data/correlations.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             i, j = COVARIATES.index(row["first"]), COVARIATES.index(row["second"])
             matrix[i, j] = matrix[j, i] = float(row["value"])
@@ -65,7 +65,9 @@ def draw(spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, pa
     margin = margins(spec)
     z = normals(seed, Stream.COVARIATES, replicates, first, patients, len(COVARIATES))
     factor = np.linalg.cholesky(correlations())
-    score = [sum(factor[i, j] * z[j] for j in range(i + 1) if factor[i, j] != 0) for i in range(len(COVARIATES))]
+    score = [
+        sum(factor[i, j] * z[j] for j in range(i + 1) if factor[i, j] != 0) for i in range(len(COVARIATES))
+    ]
     grades = np.array(list(spec.severity), dtype=np.int64)
     shares = np.cumsum(list(spec.severity.values()))[:-1]
     return Covariates(

@@ -70,10 +70,14 @@ class People:
     address: tuple[int, np.ndarray, int, int]
 
     @classmethod
-    def draw(cls, spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, patients: int) -> "People":
+    def draw(
+        cls, spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, patients: int
+    ) -> "People":
         """Draw the patients of an address (:func:`stemtrial.draws.uniforms`)."""
         address = (seed, replicates, first, patients)
-        return cls(draw(spec, *address), normals(seed, Stream.BIOLOGY, replicates, first, patients, 10), address)
+        return cls(
+            draw(spec, *address), normals(seed, Stream.BIOLOGY, replicates, first, patients, 10), address
+        )
 
 
 def enrol(people: People, constants: Constants, *, autologous: bool) -> Patients:
@@ -107,7 +111,9 @@ def enrol(people: People, constants: Constants, *, autologous: bool) -> Patients
     drop = (1 - reliability) * (margin.mean - margin.mu)
 
     weights = np.stack([np.asarray(constants[s]) for s in ("s_P", "s_X", "s_c", "s_V")], axis=1)
-    shapes = weights / weights.sum(axis=1, keepdims=True) * np.asarray(constants["shares_concentration"])[:, None]
+    shapes = (
+        weights / weights.sum(axis=1, keepdims=True) * np.asarray(constants["shares_concentration"])[:, None]
+    )
     s_P, s_X, s_c, _ = dirichlet(seed, Stream.SHARES, replicates, first, patients, shapes)
 
     P0 = np.exp(c.sd_ln_P0 * z[2] + c.P0_bmi * (covariates.bmi - MEAN_BMI))

@@ -16,7 +16,10 @@ def _moments(mu: float, sigma: float, low: float, high: float) -> tuple[float, f
         mean, sd = _moments(-mu, sigma, -high, -low)
         return -mean, sd
     log_mass = log_ndtr(b) + math.log1p(-math.exp(min(log_ndtr(a) - log_ndtr(b), -1e-300)))
-    pa, pb = (math.exp(-0.5 * z * z - 0.5 * math.log(2 * math.pi) - log_mass) if math.isfinite(z) else 0.0 for z in (a, b))
+    pa, pb = (
+        math.exp(-0.5 * z * z - 0.5 * math.log(2 * math.pi) - log_mass) if math.isfinite(z) else 0.0
+        for z in (a, b)
+    )
     shift = pa - pb
     spread = 1 + (a * pa if math.isfinite(a) else 0.0) - (b * pb if math.isfinite(b) else 0.0) - shift * shift
     return mu + sigma * shift, sigma * math.sqrt(max(spread, 0.0))
@@ -32,7 +35,9 @@ class TruncatedNormal:
     high: float
 
     @classmethod
-    def matching(cls, mean: float, sd: float, low: float, high: float, field: str = "covariate") -> "TruncatedNormal":
+    def matching(
+        cls, mean: float, sd: float, low: float, high: float, field: str = "covariate"
+    ) -> "TruncatedNormal":
         """Return the distribution whose mean and SD *after* truncation are the given ones.
 
         Raises

@@ -22,6 +22,21 @@ INSTRUMENT_LABELS = {
 }
 
 
+NOTES = (
+    "Constants are drawn from their prior ranges, most of them assumptions; they were not fitted to trials.",
+    "Quantiles of the time course run over patients of all virtual trials; other intervals over virtual trials.",
+    "Pain is seen with fluctuation, a course of the patient's own and reading error; eligibility is decided on the "
+    "reading, so regression to the mean is part of every arm's change.",
+    "Shares of responders count the patients seen at the visit.",
+    "Patients screened are those implied by the declared limits of age, BMI and pain.",
+    "Assurance is computed over the whole prior; power with all constants at their prior mean, in a trial without "
+    "effects of its own; the type I error with the treatment under question doing nothing: the share of trials that "
+    "declare it better.",
+    "The specific part is the difference between the arms in everything but the contextual response.",
+)
+"""How the numbers of a run are to be read."""
+
+
 def spread(values: np.ndarray) -> Json:
     """Mean and 95 % interval of finite values."""
     finite = values[np.isfinite(values)]
@@ -116,7 +131,7 @@ def flow(plan: Plan, arm: str, results: Results) -> Json:
 def document(
     plan: Plan, results: Results, courses: Mapping[str, Mapping[str, np.ndarray]], trial_file: str
 ) -> Json:
-    """Data of the report: everything its page shows besides summary and manifest."""
+    """Return the data of the report: everything its page shows besides summary and manifest."""
     from stemtrial.evidence import load
 
     trial, question = plan.trial, plan.trial.question
@@ -126,7 +141,9 @@ def document(
     for arm in plan.schedules:
         parts = results[f"{arm}/relief"]
         course = {
-            name: dict(zip(("mean", "q025", "q25", "q50", "q75", "q975"), courses[arm][name].tolist(), strict=True))
+            name: dict(
+                zip(("mean", "q025", "q25", "q50", "q75", "q975"), courses[arm][name].tolist(), strict=True)
+            )
             for name in ("pain", "function")
         }
         improved = results[f"{arm}/improved"]
@@ -200,19 +217,5 @@ def document(
             "references": len(evidence.references),
             "hash": evidence.hash,
         },
-        "notes": _notes(plan),
+        "notes": list(NOTES),
     }  # fmt: skip
-
-
-def _notes(plan: Plan) -> list[str]:
-    return [
-        "Constants are drawn from their prior ranges and were not fitted to trials; a range is in most cases an assumption.",
-        "Quantiles of the time course run over patients of all virtual trials; all other intervals run over virtual trials.",
-        "Pain is seen with fluctuation, a course of the patient's own and reading error; eligibility is decided on the "
-        "reading, so regression to the mean is part of every arm's change.",
-        "Shares of responders count the patients seen at the visit.",
-        "Patients screened are those implied by the declared limits of age, BMI and pain.",
-        "Power is computed with all constants at their prior mean in a trial without effects of its own; assurance over "
-        "the whole prior; the type I error with the treatment under question doing nothing.",
-        "The specific part is the difference between the arms in everything but the contextual response.",
-    ]

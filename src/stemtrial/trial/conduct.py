@@ -48,12 +48,14 @@ def _measure(
     pain: np.ndarray, function: np.ndarray, fluctuation: np.ndarray, course: np.ndarray, errors: np.ndarray,
     patients: Patients, c: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Readings from true values; ``errors`` holds three standard normal numbers a patient."""
+    """Turn true values into readings; ``errors`` holds three standard normal numbers a patient."""
     own = np.clip(pain + course, 0, 100)
     offset = c["beta_F"] * course + patients.function_offset
     return {
         "VAS": np.clip(pain + course + fluctuation + c["sd_read"] * errors[0], 0, 100),
-        "WOMAC_pain": np.clip(c["womac_slope"] * own + c["womac_intercept"] + c["sd_womac"] * errors[1], 0, 100),
+        "WOMAC_pain": np.clip(
+            c["womac_slope"] * own + c["womac_intercept"] + c["sd_womac"] * errors[1], 0, 100
+        ),
         "WOMAC_function": np.clip(function + offset + c["sd_function"] * errors[2], 0, 100),
     }
 
@@ -126,7 +128,9 @@ def conduct_arm(
     leaves = -np.log(chance.dropout) / rate if rate > 0 else np.full(shape, np.inf)
 
     start_function = cohort.function()
-    baseline = _measure(patients.pain, start_function, patients.fluctuation, np.zeros(shape), z[:3], patients, c)
+    baseline = _measure(
+        patients.pain, start_function, patients.fluctuation, np.zeros(shape), z[:3], patients, c
+    )
     baseline["VAS"] = patients.covariates.pain
     fluctuation, course = patients.fluctuation, np.zeros(shape)
     on_rescue = np.zeros(shape, bool)
@@ -155,7 +159,7 @@ def conduct_arm(
             relief = cohort.relief()
         if rules.rescue_analgesia is not None and not already and month in rescue_visits:
             starts = (seen["VAS"] > rules.rescue_analgesia.pain_above) & present[-1] & ~on_rescue
-            cohort.rescue(**{rules.rescue_analgesia.drug: starts})
+            cohort.rescue(rules.rescue_analgesia.drug, starts)
             on_rescue = on_rescue | starts
     if relief is None:
         raise ValueError(f"month {main_month:g} is not a visit")

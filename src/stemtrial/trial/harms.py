@@ -33,8 +33,6 @@ def expected_harms(treatments: Iterable[Treatment], indication: str) -> dict[str
                 continue
             if evidence.arm(event.trial_id, event.arm_id).intervention != intervention:
                 continue
-            if event.n_with_event is None or event.n_at_risk is None:
-                continue
             tally = counts.setdefault((treatment.name, event.category), [0, 0, 0])
             tally[0] += event.n_with_event
             tally[1] += event.n_at_risk
@@ -46,7 +44,9 @@ def expected_harms(treatments: Iterable[Treatment], indication: str) -> dict[str
             "treatment": name,
             "share": events / patients,
             "q025": float(betaincinv(events + 0.5, patients - events + 0.5, 0.025)) if events else 0.0,
-            "q975": float(betaincinv(events + 0.5, patients - events + 0.5, 0.975)) if events < patients else 1.0,
+            "q975": float(betaincinv(events + 0.5, patients - events + 0.5, 0.975))
+            if events < patients
+            else 1.0,
             "events": events,
             "patients": patients,
             "arms": arms,

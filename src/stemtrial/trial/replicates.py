@@ -10,7 +10,7 @@ from stemtrial.calibration import prior
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule, schedule
 from stemtrial.population.patients import Constants, People
-from stemtrial.simulation import Numerics, Results, treat
+from stemtrial.simulation import STANDARD_NUMERICS, Numerics, Results, treat
 from stemtrial.trial.analysis import Comparison, ancova
 from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
 from stemtrial.trial.protocol import Trial
@@ -22,6 +22,7 @@ IMPROVEMENTS = np.arange(-40, 101, 5)
 """Points of improvement at which the distribution of responses is taken."""
 
 RESPONSES = ("mcid", "thirty_percent", "fifty_percent")
+
 
 @dataclass(frozen=True)
 class Cast:
@@ -54,7 +55,7 @@ class Plan:
     schedules: dict[str, Schedule]
     inert: dict[str, Schedule]
     mcid: scales.ImportantDifference
-    numerics: Numerics = Numerics()
+    numerics: Numerics = STANDARD_NUMERICS
 
     @classmethod
     def of(cls, trial: Trial) -> "Plan":
@@ -81,7 +82,12 @@ class Plan:
         ):
             if value != allowed:
                 problems.append(
-                    Problem("is not available in this version", field=f"question.{field}", value=value, allowed=allowed)
+                    Problem(
+                        "is not available in this version",
+                        field=f"question.{field}",
+                        value=value,
+                        allowed=allowed,
+                    )
                 )
         schedules: dict[str, Schedule] = {}
         for name in trial.ordered_arms:
@@ -138,7 +144,7 @@ class Plan:
 
 
 def _endpoint(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reading at a visit and at baseline on 0-100; a numeric rating scale knows whole tens only."""
+    """Return the reading at a visit and at baseline on 0-100; a numeric rating scale knows whole tens only."""
     if instrument == "NRS":
         return np.round(arm.readings["VAS"][visit], -1), np.round(arm.baseline["VAS"], -1)
     return arm.readings[instrument][visit], arm.baseline[instrument]
@@ -181,9 +187,10 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         twins.get(trial.comparator, comparator), twins.get(trial.experimental, experimental), last
     )
     mean = prior.typical(replicates)
-    typical = plan.analyse(
-        *(plan.follow(casts[arm], plan.schedules[arm], mean) for arm in (trial.comparator, trial.experimental)), last
+    control, treated = (
+        plan.follow(casts[arm], plan.schedules[arm], mean) for arm in (trial.comparator, trial.experimental)
     )
+    typical = plan.analyse(control, treated, last)
     relief = {arm: record.relief.mean(axis=2).T for arm, record in records.items()}
     difference = relief[trial.experimental] - relief[trial.comparator]
     results: dict[str, np.ndarray] = {
@@ -233,7 +240,11 @@ def _reduce(plan: Plan, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
 def course_months(horizon: float) -> list[float]:
     """Months at which the time course is drawn: closer in the first weeks."""
     early = [0.25, 0.5, 1.0, 1.5, 2.0]
-    return [m for m in [*early, *np.arange(3.0, horizon + 1e-9, 1.0 if horizon <= 12 else 2.0).tolist()] if m <= horizon]
+    return [
+        m
+        for m in [*early, *np.arange(3.0, horizon + 1e-9, 1.0 if horizon <= 12 else 2.0).tolist()]
+        if m <= horizon
+    ]
 
 
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)

@@ -32,7 +32,9 @@ def table(
         shape = covariates.age.shape
         columns: dict[str, object] = {
             "replicate": np.repeat(replicates, shape[1]).astype(np.int32),
-            "arm": pa.DictionaryArray.from_arrays(np.zeros(shape[0] * shape[1], np.int8), [arm]).dictionary_decode(),
+            "arm": pa.DictionaryArray.from_arrays(
+                np.zeros(shape[0] * shape[1], np.int8), [arm]
+            ).dictionary_decode(),
             "patient": np.tile(np.arange(shape[1], dtype=np.int32), shape[0]),
         }
         for name, kind in (("age", np.float32), ("bmi", np.float32), ("female", bool), ("grade", np.int8)):

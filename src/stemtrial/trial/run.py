@@ -24,9 +24,9 @@ from stemtrial.population.patients import People, enrol
 from stemtrial.simulation import PATIENTS_A_BATCH, Store, in_batches
 from stemtrial.trial import rows
 from stemtrial.trial.characteristics import document, summarise
+from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.harms import expected_harms
 from stemtrial.trial.protocol import Trial
-from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.replicates import Cast, Plan, courses, simulate
 
 TOLERANCE = 0.05
@@ -73,7 +73,9 @@ def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def claim(folder: Path) -> None:
@@ -84,10 +86,15 @@ def claim(folder: Path) -> None:
     InputError
         For a file, or a folder with other content.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())):
+    if folder.exists() and (
+        not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())
+    ):
         raise InputError(
             Problem(
-                "exists and is not a run folder", field="--out", value=folder, hint="name a new folder or remove this one"
+                "exists and is not a run folder",
+                field="--out",
+                value=folder,
+                hint="name a new folder or remove this one",
             )
         )
 
@@ -150,14 +157,21 @@ def run(
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     posterior_hash = prior.fingerprint()
-    key = {"trial": trial.hash, "seed": seed, "posterior": posterior_hash, "version": __version__, "patients": patients}
+    key = {
+        "trial": trial.hash,
+        "seed": seed,
+        "posterior": posterior_hash,
+        "version": __version__,
+        "patients": patients,
+    }
     store = Store(folder.with_name(f".{folder.name}.partial"), key)
 
     progress("check", 0)
     error = numerical_error(plan, seed)
     largest = max(arm.n for arm in trial.arms.values())
+
     def keep(ids: np.ndarray, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord]) -> None:
-        rows.write(store.path(ids.tolist(), ".parquet"), rows.table(trial, ids, casts, records))
+        rows.write(store.path(ids, ".parquet"), rows.table(trial, ids, casts, records))
 
     results = in_batches(
         lambda ids: simulate(plan, seed, ids, keep if patients else None),
@@ -197,10 +211,7 @@ def run(
             "numba": _version_of("numba"),
             "platform": f"{platform.system()} {platform.machine()}",
             "wall_seconds": summary["wall_seconds"],
-            "files": {
-                file.name: _digest(file)
-                for file in sorted(made.iterdir())
-            },
+            "files": {file.name: _digest(file) for file in sorted(made.iterdir())},
         }
         _write_json(made / "manifest.json", manifest)
         render(made)

@@ -1,0 +1,31 @@
+"""Shared pieces of the tests."""
+
+from pathlib import Path
+
+import pytest
+
+from stemtrial.trial.protocol import Trial
+from stemtrial.trial.replicates import Plan
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """The trial file of the README."""
+    return ROOT / "examples" / "knee_oa_cells_vs_saline.yaml"
+
+
+@pytest.fixture(scope="session")
+def plan(example) -> Plan:
+    """The trial of the README, ready to simulate."""
+    return Plan.of(Trial.read(example))
+
+
+@pytest.fixture(scope="session")
+def small(plan) -> Plan:
+    """The same with 16 and 24 patients an arm and three visits."""
+    data = plan.trial.model_dump(mode="json")
+    data["arms"]["saline"]["n"], data["arms"]["cells"]["n"] = 16, 24
+    data["visits_months"] = [1, 6, 12]
+    return Plan.of(Trial.model_validate(data))
