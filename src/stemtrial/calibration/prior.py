@@ -6,6 +6,7 @@ contextual response (Wen 2022) and in the effect of the cells.
 """
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
@@ -33,8 +34,17 @@ def _bounds(p: Parameter) -> tuple[float, float, float]:
     return (np.log(low), np.log(p.value), np.log(high)) if p.scale == "log" else (low, p.value, high)
 
 
+@cache
+def _knots(p: Parameter) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, dense at both ends, and exact quantiles of the scaled beta distribution at them."""
+    low, mode, high = _bounds(p)
+    width = high - low
+    u = np.sin(np.linspace(0, np.pi / 2, 4097)) ** 2
+    return u, low + width * betaincinv(1 + 4 * (mode - low) / width, 1 + 4 * (high - mode) / width, u)
+
+
 def quantile(p: Parameter, u: np.ndarray) -> np.ndarray:
-    """Quantile function of a constant's prior.
+    """Quantile function of a constant's prior, interpolated between 4097 exact values.
 
     Examples
     --------
@@ -44,9 +54,7 @@ def quantile(p: Parameter, u: np.ndarray) -> np.ndarray:
     """
     if p.level == "fixed":
         return np.full(np.shape(u), p.value)
-    low, mode, high = _bounds(p)
-    width = high - low
-    x = low + width * betaincinv(1 + 4 * (mode - low) / width, 1 + 4 * (high - mode) / width, u)
+    x = np.interp(u, *_knots(p))
     return np.exp(x) if p.scale == "log" else x
 
 

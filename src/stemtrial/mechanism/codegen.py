@@ -331,7 +331,8 @@ def source(model: Model, method: Method, lanes: int) -> str:
     text += f"    return ({', '.join(results)},)\n\n\n"
     text += "@jit\ndef advance(states, patient, shared, h_steps, u_steps, constants):\n"
     text += '    """Advance every patient of every group through the steps of the grid, in place.\n\n'
-    text += "    states (states, groups, patients); patient (constants, groups, patients);\n    shared (groups, constants);\n"
+    text += "    states (states, groups, patients); patient (constants, groups, patients);\n"
+    text += "    shared (groups, constants);\n"
     text += (
         "    h_steps (steps,); u_steps (groups, steps, stage times + 1, inputs); constants as CONSTANTS.\n"
     )

@@ -12,10 +12,8 @@ import numpy as np
 from stemtrial.errors import NumericalError
 from stemtrial.mechanism import _generated, equations
 from stemtrial.mechanism.grid import Grid
-from stemtrial.mechanism.inputs import INPUT_CONSTANTS, evaluate, tabulate
+from stemtrial.mechanism.inputs import INPUT_CONSTANTS, evaluate_groups, tabulate
 from stemtrial.mechanism.schedule import Schedule
-
-_INPUT_INDEX = {name: i for i, name in enumerate(equations.INPUTS)}
 
 
 class Cohort:
@@ -69,6 +67,7 @@ class Cohort:
         self._switched = 0.0
         self._constants = np.array(_generated.CONSTANTS, dtype)
         self._stage_times = np.array(_generated.STAGE_TIMES)
+        self._seen: tuple[SimpleNamespace, SimpleNamespace, SimpleNamespace] | None = None
 
     def advance(self, day: float) -> None:
         """Move every patient forward to a day; treatments due on that very day are given afterwards."""
@@ -97,7 +96,7 @@ class Cohort:
         progenitors = self.x[6]
         progenitors[progenitors < 1e-9] = 0
         self._fade(stop - self.day)
-        self._piece, self.day = self.day, stop
+        self._piece, self.day, self._seen = self.day, stop, None
 
     def _fade(self, days: float) -> None:
         """Rescue medicine's fading parts, referred to the start of the next piece."""
@@ -120,7 +119,7 @@ class Cohort:
         starts
             Who starts, (groups, patients).
         """
-        self._switched = self.day
+        self._switched = self.day - self.grid.lead
         row = {
             name: self.q[equations.PATIENT.index(name)]
             for name in ("n_steady", "n_fading", "o_steady", "o_fading")
@@ -135,23 +134,24 @@ class Cohort:
         row["n_steady"][starts] = np.broadcast_to(size * (1 - lost), starts.shape)[starts]
         row["n_fading"][starts] = np.broadcast_to(size * lost, starts.shape)[starts]
 
-    def _named(self) -> tuple[SimpleNamespace, SimpleNamespace, SimpleNamespace]:
-        n = len(equations.INPUTS)
-        u, du = np.empty((self.x.shape[1], n)), np.empty(n)
-        for g in range(len(u)):
-            evaluate(*self._events, self._inputs[g], self._piece, self.day, u[g], du)
-        if self.day == 0:
-            u[:] = 0
-        # The fading parts are already referred to today.
-        u[:, _INPUT_INDEX["fade_n"]] = u[:, _INPUT_INDEX["fade_o"]] = 1.0
-        u = u.astype(self.x.dtype)
-        shared = {name: self.p[:, i, None] for i, name in enumerate(equations.SHARED)}
-        observation = {k: v[:, None].astype(self.x.dtype) for k, v in self._observation.items()}
-        return (
-            SimpleNamespace(**dict(zip(equations.STATES, self.x, strict=True))),
-            SimpleNamespace(**dict(zip(equations.PATIENT, self.q, strict=True)), **shared, **observation),
-            SimpleNamespace(**{name: u[:, i, None] for i, name in enumerate(equations.INPUTS)}),
-        )
+    @property
+    def _today(self) -> tuple[SimpleNamespace, SimpleNamespace, SimpleNamespace]:
+        """States, constants and inputs today, by name; made anew after every move of the clock."""
+        if self._seen is None:
+            u = np.zeros((self.x.shape[1], len(equations.INPUTS)))
+            if self.day > 0:
+                evaluate_groups(*self._events, self._inputs, self._piece, self.day, u)
+            # The fading parts are already referred to today.
+            u[:, [equations.INPUTS.index("fade_n"), equations.INPUTS.index("fade_o")]] = 1.0
+            u = u.astype(self.x.dtype)
+            shared = {name: self.p[:, i, None] for i, name in enumerate(equations.SHARED)}
+            observation = {k: v[:, None].astype(self.x.dtype) for k, v in self._observation.items()}
+            self._seen = (
+                SimpleNamespace(**dict(zip(equations.STATES, self.x, strict=True))),
+                SimpleNamespace(**dict(zip(equations.PATIENT, self.q, strict=True)), **shared, **observation),
+                SimpleNamespace(**{name: u[:, i, None] for i, name in enumerate(equations.INPUTS)}),
+            )
+        return self._seen
 
     def pain(self) -> np.ndarray:
         """Pain today before clipping, points of 0-100, (groups, patients).
@@ -161,15 +161,15 @@ class Cohort:
         NumericalError
             Where a patient's pain is not a finite number.
         """
-        return self._finite(np.asarray(equations.pain(*self._named())), "pain")
+        return self._finite(np.asarray(equations.pain(*self._today)), "pain")
 
     def function(self) -> np.ndarray:
         """Limitation of function today before clipping, points of 0-100, (groups, patients)."""
-        return self._finite(np.asarray(equations.function(*self._named())), "function")
+        return self._finite(np.asarray(equations.function(*self._today)), "function")
 
     def relief(self) -> np.ndarray:
         """Parts of the relief since baseline, points, (``equations.RELIEF``, groups, patients)."""
-        parts = equations.relief(*self._named())
+        parts = equations.relief(*self._today)
         return np.stack([np.broadcast_to(part, self.x.shape[1:]) for part in parts])
 
     def state(self, name: str) -> np.ndarray:

@@ -17,6 +17,9 @@ class Grid:
         Days of step length gained per day.
     longest
         Longest step, days.
+    again
+        First step after rescue medicine, days. It may be long: nobody looks before the next visit, and the
+        method damps what a long step gets wrong of a fast transient.
 
     Examples
     --------
@@ -28,6 +31,7 @@ class Grid:
     first: float
     growth: float
     longest: float
+    again: float = 3.0
 
     def steps(self, start: float, stop: float, since: float) -> np.ndarray:
         """Step lengths that lead from ``start`` to ``stop``, the last switch having been on day ``since``."""
@@ -39,7 +43,12 @@ class Grid:
 
     def refined(self, factor: float) -> "Grid":
         """Return the grid with all steps shorter by a factor."""
-        return Grid(self.first / factor, self.growth / factor, self.longest / factor)
+        return Grid(*(x / factor for x in (self.first, self.growth, self.longest, self.again)))
+
+    @property
+    def lead(self) -> float:
+        """Days after a switch at which the step length is ``again``."""
+        return max(0.0, self.again - self.first) / self.growth
 
     @property
     def _knee(self) -> float:

@@ -107,6 +107,14 @@ def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore
 
 
 @jit
+def evaluate_groups(kinds, starts, stops, amounts, constants, piece, t, out):  # type: ignore[no-untyped-def]
+    """Write the inputs of every group at day ``t`` into ``out`` (groups, inputs); ``constants`` by group."""
+    du = np.empty(out.shape[1])
+    for g in range(out.shape[0]):
+        evaluate(kinds, starts, stops, amounts, constants[g], piece, t, out[g], du)
+
+
+@jit
 def tabulate(kinds, starts, stops, amounts, constants, piece, h, stage_times, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` (groups, steps, stage times + 1, inputs) with inputs at the stage times and, last, their derivative.
 
