@@ -39,6 +39,11 @@ def cache_directory() -> Path:
     return base / "kernels" / digest.hexdigest()[:16]
 
 
+def is_cached() -> bool:
+    """Whether this version of the source has been compiled on this machine before."""
+    return any(cache_directory().rglob("*.nbi"))
+
+
 def jit(function: Compilable) -> Compilable:
     """Compile a function on first call, without the interpreter lock, and keep the result on disk."""
     previous = numba.config.CACHE_DIR

@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from stemtrial.errors import Interrupted
+from stemtrial.mechanism import _generated
 from stemtrial.mechanism.cohort import Cohort
+from stemtrial.mechanism.device import Advance, advance_on
 from stemtrial.mechanism.grid import STANDARD, Grid
 from stemtrial.mechanism.schedule import Schedule
 from stemtrial.population.patients import Constants, Patients, People, enrol
@@ -27,10 +30,31 @@ PATIENTS_A_BATCH = 8192
 
 @dataclass(frozen=True)
 class Numerics:
-    """How courses are computed: time grid and floating-point type."""
+    """How courses are computed.
+
+    Attributes
+    ----------
+    grid
+        Time grid.
+    dtype
+        ``float64``, or ``float32``, which is faster and whose rounding the run's error check includes.
+    device
+        ``cpu``, the compiled solver and the reference, or ``gpu``, the same steps through JAX.
+    """
 
     grid: Grid = STANDARD
     dtype: type[np.floating] = np.float64
+    device: Literal["cpu", "gpu"] = "cpu"
+
+    def advance(self) -> Advance:
+        """Return what moves the states on the device.
+
+        Raises
+        ------
+        InputError
+            Where the device is not present.
+        """
+        return _generated.advance if self.device == "cpu" else advance_on(self.device)
 
 
 STANDARD_NUMERICS = Numerics()
@@ -50,12 +74,19 @@ def treat(
     constants
         By registry symbol with ``cell_effect``, one value a replicate.
     numerics
-        Time grid and type.
+        Grid, type and device.
     """
     enrolled = enrol(people, constants, autologous=schedule.allogeneic is False)
-    return enrolled, Cohort(
-        enrolled.states, enrolled.constants, constants, schedule, numerics.grid, numerics.dtype
+    cohort = Cohort(
+        enrolled.states,
+        enrolled.constants,
+        constants,
+        schedule,
+        numerics.grid,
+        numerics.dtype,
+        numerics.advance(),
     )
+    return enrolled, cohort
 
 
 class Store:

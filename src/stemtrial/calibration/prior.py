@@ -54,7 +54,7 @@ def quantile(p: Parameter, u: np.ndarray) -> np.ndarray:
     """
     if p.level == "fixed":
         return np.full(np.shape(u), p.value)
-    x = np.interp(u, *_knots(p))
+    x: np.ndarray = np.interp(u, *_knots(p))
     return np.exp(x) if p.scale == "log" else x
 
 

@@ -1,6 +1,7 @@
 """The ``simulate`` verb."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,20 @@ import typer
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+class Precision(StrEnum):
+    """Floating point of the courses."""
+
+    double = "double"
+    single = "single"
+
+
+class Device(StrEnum):
+    """Where courses are computed."""
+
+    cpu = "cpu"
+    gpu = "gpu"
 
 
 def simulate(
@@ -18,6 +33,11 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=1024, help="Threads; by default one a core.")
     ] = None,
+    precision: Annotated[
+        Precision,
+        typer.Option("--precision", help="Floating point of the courses; the error check covers it."),
+    ] = Precision.double,
+    device: Annotated[Device, typer.Option("--device", help="Where courses are computed.")] = Device.cpu,
     patients: Annotated[
         bool, typer.Option("--patients", help="Also write patients.parquet, a row a patient.")
     ] = False,
@@ -26,13 +46,20 @@ def simulate(
     """Simulate a trial: operating characteristics, report and everything to repeat them."""
     import os
 
+    import numpy as np
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from stemtrial.report import write
+    from stemtrial.simulation import Numerics
     from stemtrial.trial.run import run
 
-    stages = {"check": "checking the time grid", "simulate": "simulating", "report": "writing the report"}
+    stages = {
+        "compile": "compiling (once on this machine)",
+        "check": "checking the time grid",
+        "simulate": "simulating",
+        "report": "writing the report",
+    }
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=replicates)
@@ -43,6 +70,7 @@ def simulate(
             out,
             workers or os.cpu_count() or 1,
             write,
+            Numerics(dtype=np.float64 if precision is Precision.double else np.float32, device=device.value),
             patients,
             lambda stage, done: bar.update(task, description=stages[stage], completed=done),
         )

@@ -5,12 +5,14 @@ their last two axes.
 """
 
 from collections.abc import Mapping
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 
 from stemtrial.errors import NumericalError
 from stemtrial.mechanism import _generated, equations
+from stemtrial.mechanism.device import Advance
 from stemtrial.mechanism.grid import Grid
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS, evaluate_groups, tabulate
 from stemtrial.mechanism.schedule import Schedule
@@ -30,10 +32,15 @@ class Cohort:
     schedule
         What is given and when.
     grid
-        Time grid.
+        Time grid, made finer where the schedule needs it (:meth:`stemtrial.mechanism.grid.Grid.suited`).
     dtype
         ``float64`` or ``float32``.
+    advance
+        What moves the states: the compiled solver, or another device (:mod:`stemtrial.mechanism.device`).
     """
+
+    kernel: ClassVar[ModuleType] = _generated
+    """Generated solver; a subclass may use another method's."""
 
     def __init__(
         self,
@@ -43,6 +50,7 @@ class Cohort:
         schedule: Schedule,
         grid: Grid,
         dtype: type[np.floating] = np.float64,
+        advance: Advance = _generated.advance,
     ) -> None:
         self.x = np.stack([np.asarray(states[name], dtype) for name in equations.STATES])
         self.q = np.stack([np.asarray(patient[name], dtype) for name in equations.PATIENT])
@@ -59,14 +67,15 @@ class Cohort:
             k: np.asarray(shared[k], float) for k in ("alpha_F", "beta_F", "g_F", "f_B", "f_x")
         }
         self.schedule = schedule
-        self.grid = grid
+        self._advance = advance
+        self.grid = grid.suited(schedule)
         self.day = 0.0
         self._events = schedule.arrays()
         self._pending = list(schedule.doses)
         self._piece = 0.0
         self._switched = 0.0
-        self._constants = np.array(_generated.CONSTANTS, dtype)
-        self._stage_times = np.array(_generated.STAGE_TIMES)
+        self._constants = np.array(self.kernel.CONSTANTS, dtype)
+        self._stage_times = np.array(self.kernel.STAGE_TIMES)
         self._seen: tuple[SimpleNamespace, SimpleNamespace, SimpleNamespace] | None = None
 
     def advance(self, day: float) -> None:
@@ -90,7 +99,7 @@ class Cohort:
         groups = self.x.shape[1]
         table = np.empty((groups, len(h), len(self._stage_times) + 1, len(equations.INPUTS)), self.x.dtype)
         tabulate(*self._events, self._inputs, self.day, h, self._stage_times, table)
-        _generated.advance(self.x, self.q, self.p, h.astype(self.x.dtype), table, self._constants)
+        self._advance(self.x, self.q, self.p, h.astype(self.x.dtype), table, self._constants)
         resident = self.x[0]
         resident[resident < 1e-9] = 0
         progenitors = self.x[6]

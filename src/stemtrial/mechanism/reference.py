@@ -13,20 +13,36 @@ import numpy as np
 
 from stemtrial.compiled import jit
 from stemtrial.errors import NumericalError
-from stemtrial.mechanism import equations
-from stemtrial.mechanism._generated import derivative
+from stemtrial.mechanism import _generated, equations
 from stemtrial.mechanism.cohort import Cohort
+from stemtrial.mechanism.device import Advance
 from stemtrial.mechanism.grid import Grid
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS, evaluate
 from stemtrial.mechanism.schedule import Schedule
 
+_derivative = _generated.derivative
 _FADING = (("n_fading", "tau_N", -1), ("o_fading", "k_op", 1))
 
 
+_N_X, _N_U = len(equations.STATES), len(equations.INPUTS)
+_N_Q, _N_P, _N_C = len(equations.PATIENT), len(equations.SHARED), len(INPUT_CONSTANTS)
+_FIXED = 1 + _N_Q + _N_P + _N_C + 2 * _N_U + _N_X
+
+
 @jit
-def _rhs(t, x, q, p, kinds, starts, stops, amounts, constants, piece, u, du, out):  # type: ignore[no-untyped-def]
-    evaluate(kinds, starts, stops, amounts, constants, piece, t, u, du)
-    derivative(x, q, p, u, out)
+def _rhs(t, x, work):  # type: ignore[no-untyped-def]
+    """Derivatives of the states; ``work`` carries all the rest, because every argument of a call costs time."""
+    q = work[1 : 1 + _N_Q]
+    p = work[1 + _N_Q : 1 + _N_Q + _N_P]
+    inputs = 1 + _N_Q + _N_P + _N_C
+    u = work[inputs : inputs + _N_U]
+    du = work[inputs + _N_U : inputs + 2 * _N_U]
+    out = work[_FIXED - _N_X : _FIXED]
+    n = (work.shape[0] - _FIXED) // 4
+    kinds, starts = work[_FIXED : _FIXED + n], work[_FIXED + n : _FIXED + 2 * n]
+    stops, amounts = work[_FIXED + 2 * n : _FIXED + 3 * n], work[_FIXED + 3 * n :]
+    evaluate(kinds, starts, stops, amounts, work[1 + _N_Q + _N_P : inputs], work[0], t, u, du)
+    _derivative(x, q, p, u, out)
     return out
 
 
@@ -99,7 +115,7 @@ def solve(
     p = np.array([known[name] for name in equations.SHARED], float)
     constants = np.array([shared[name] for name in INPUT_CONSTANTS], float)
     events = schedule.arrays()
-    u, du, out = np.zeros(len(equations.INPUTS)), np.zeros(len(equations.INPUTS)), np.zeros(len(x))
+    u, du = np.zeros(_N_U), np.zeros(_N_U)
     fading = [(equations.PATIENT.index(name), float(shared[rate]) ** sign) for name, rate, sign in _FADING]
     whole = [q[index] for index, _ in fading]
 
@@ -112,12 +128,12 @@ def solve(
             x[0] += shared["f_ret"] * pending.pop(0).amount
         for (index, rate), amount in zip(fading, whole, strict=True):
             q[index] = amount * np.exp(-rate * start)
-        arguments = (q, p, *events, constants, start, u, du, out)
+        work = np.concatenate([[start], q, p, constants, u, du, x, *events])
         path, info = odeint(
             _rhs,
             x,
             (start, stop),
-            arguments,
+            (work,),
             tfirst=True,
             rtol=rtol,
             atol=atol,
@@ -169,12 +185,13 @@ def worst_error(
     days: Sequence[float],
     picks: Iterable[tuple[int, int]],
     rtol: float = 1e-8,
+    advance: Advance = _generated.advance,
 ) -> WorstError:
     """Numerical error of pain at the visits, over a sample of a run's own patients.
 
     Parameters
     ----------
-    states, patient, shared, schedule, grid, dtype
+    states, patient, shared, schedule, grid, dtype, advance
         As given to :class:`stemtrial.mechanism.cohort.Cohort`.
     days
         Visits, increasing.
@@ -192,6 +209,7 @@ def worst_error(
         schedule,
         grid,
         dtype,
+        advance,
     )
     batched = np.empty((len(chosen), len(days)))
     for column, day in enumerate(days):

@@ -58,7 +58,7 @@ class Plan:
     numerics: Numerics = STANDARD_NUMERICS
 
     @classmethod
-    def of(cls, trial: Trial) -> "Plan":
+    def of(cls, trial: Trial, numerics: Numerics = STANDARD_NUMERICS) -> "Plan":
         """Make a trial ready.
 
         Raises
@@ -106,7 +106,7 @@ class Plan:
                 Problem("has no important difference on record", field="question.endpoint.instrument",
                         value=trial.question.endpoint.instrument)
             )  # fmt: skip
-        return cls(trial, schedules, inert, mcid)
+        return cls(trial, schedules, inert, mcid, numerics)
 
     def first_patient(self, arm: str) -> int:
         """Identity of the first patient of an arm."""

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import numpy as np
 
 from stemtrial import __version__
 from stemtrial.calibration import prior
+from stemtrial.compiled import is_cached
+from stemtrial.documents import Document
 from stemtrial.errors import InputError, NumericalError, Problem
 from stemtrial.mechanism import reference
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.population.patients import People, enrol
-from stemtrial.simulation import PATIENTS_A_BATCH, Store, in_batches
+from stemtrial.simulation import PATIENTS_A_BATCH, STANDARD_NUMERICS, Numerics, Store, in_batches
 from stemtrial.trial import rows
 from stemtrial.trial.characteristics import document, summarise
 from stemtrial.trial.conduct import ArmRecord
@@ -62,7 +65,7 @@ def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
         patients = enrol(people, drawn, autologous=given.allogeneic is False)
         found = reference.worst_error(
             patients.states, patients.constants, drawn, given, plan.numerics.grid, plan.numerics.dtype, days,
-            [(int(r), 0) for r in replicates],
+            [(int(r), 0) for r in replicates], advance=plan.numerics.advance(),
         )  # fmt: skip
         worst, checked = max(worst, found.points), checked + len(replicates)
     if not worst <= TOLERANCE:
@@ -109,6 +112,17 @@ def put_in_place(made: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _planned(trial: Trial, numerics: Numerics, source: Document) -> Plan:
+    """Make a trial ready; problems name the file and the line."""
+    try:
+        return Plan.of(trial, numerics)
+    except InputError as error:
+        places = [(p, (p.field or "").split(".")) for p in error.problems]
+        raise InputError(
+            *(replace(p, file=str(source.path), line=source.line(tuple(at))) for p, at in places)
+        ) from None
+
+
 def run(
     path: Path,
     replicates: int,
@@ -116,6 +130,7 @@ def run(
     folder: Path,
     workers: int,
     render: Callable[[Path], object],
+    numerics: Numerics = STANDARD_NUMERICS,
     patients: bool = False,
     progress: Callable[[str, int], None] = lambda stage, done: None,
 ) -> dict[str, Any]:
@@ -135,6 +150,8 @@ def run(
         Threads.
     render
         Called with the folder before it is moved, to add the page.
+    numerics
+        Time grid, type and device.
     patients
         Whether to write the rows of all simulated patients, ``patients.parquet``.
     progress
@@ -151,8 +168,9 @@ def run(
         Nothing is written to ``folder`` then; finished replicates are kept beside it and used by the next call.
     """
     started = time.perf_counter()
-    trial = Trial.read(path)
-    plan = Plan.of(trial)
+    source = Document.read(path)
+    trial = source.validate(Trial)
+    plan = _planned(trial, numerics, source)
     folder = folder.absolute()
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -163,10 +181,11 @@ def run(
         "posterior": posterior_hash,
         "version": __version__,
         "patients": patients,
+        "numerics": repr(numerics),
     }
     store = Store(folder.with_name(f".{folder.name}.partial"), key)
 
-    progress("check", 0)
+    progress("check" if is_cached() else "compile", 0)
     error = numerical_error(plan, seed)
     largest = max(arm.n for arm in trial.arms.values())
 
@@ -184,7 +203,7 @@ def run(
     progress("report", replicates)
     followed = courses(plan, seed, np.arange(min(replicates, COURSE_REPLICATES, max(1, 200_000 // largest))))
     harms = {arm: expected_harms(trial.arms[arm].treatments, trial.indication) for arm in plan.schedules}
-    report = document(plan, results, followed, path.read_text(encoding="utf-8"))
+    report = document(plan, results, followed, source.text)
     identity = {
         "evidence_hash": report["evidence"]["hash"], "posterior_hash": posterior_hash, "seed": seed,
         "replicates": replicates,
