@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stemtrial.mechanism.schedule import Kind, Schedule
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -50,6 +52,15 @@ class Grid:
         """Days after a switch at which the step length is ``again``."""
         return max(0.0, self.again - self.first) / self.growth
 
+    def suited(self, schedule: Schedule) -> "Grid":
+        """Return the grid with steps as short as a schedule needs for the accuracy of the others.
+
+        Corticosteroid wears off in a steep fall weeks after its injection, and donor cells can be lysed within
+        hours; both need steps half as long.
+        """
+        steep = schedule.allogeneic or any(e.kind is Kind.STEROID for e in schedule.events)
+        return self.refined(2) if steep else self
+
     @property
     def _knee(self) -> float:
         return max(0.0, (self.longest - self.first) / self.growth)
@@ -65,8 +76,8 @@ class Grid:
         return np.asarray(graded + np.maximum(coordinate - knee, 0) * self.longest)
 
 
-STANDARD = Grid(first=0.5, growth=0.2, longest=30.0)
-"""Grid of virtual trials; its error is measured in every run."""
+STANDARD = Grid(first=0.25, growth=0.2, longest=60.0)
+"""Grid of virtual trials: the least work at 0.03 points of pain (``benchmarks/solver.py``); measured in every run."""
 
 FINE = STANDARD.refined(8)
 """Grid for comparison with the adaptive reference to 0.01 points."""
