@@ -10,7 +10,8 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.extending import overload
+from numba import types
+from numba.extending import intrinsic, overload
 
 Compilable = Callable[..., Any]
 
@@ -59,6 +60,21 @@ def inline(function: Compilable) -> Compilable:
     """Make a function available to compiled functions, its code put into the caller."""
     compiled: Compilable = numba.njit(forceinline=True, **_OPTIONS)(function)
     return compiled
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def wide_vectors(typing_context):  # type: ignore[no-untyped-def]
+    """Let the compiled function that calls this use the widest vectors of the processor.
+
+    Compilers avoid 512-bit vectors where a few would slow the clock down; in a loop of nothing else they pay off.
+    Only the width changes: a patient's arithmetic, and so every bit of the result, is the same.
+    """
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 def empty_like_kind(array: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations instead."""
 
 # ruff: noqa
-from stemtrial.compiled import empty_like_kind, inline, jit
+from stemtrial.compiled import empty_like_kind, inline, jit, wide_vectors
 
 MODEL = 'joint'
 STATES = ('M', 'A', 'R', 'P', 'N', 'E', 'G', 'C', 'X', 'U', 'V', 'B', 'T')
@@ -996,6 +996,7 @@ def advance(states, patient, shared, h_steps, u_steps, constants):
     shared (groups, constants);
     h_steps (steps,); u_steps (groups, steps, stage times + 1, inputs); constants as CONSTANTS.
     """
+    wide_vectors()
     c0 = constants[0]
     c1 = constants[1]
     c2 = constants[2]

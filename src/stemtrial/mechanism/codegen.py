@@ -17,7 +17,7 @@ from stemtrial.mechanism.rosenbrock import Method
 HEADER = '''"""Written by ``python -m stemtrial.mechanism.codegen``; do not edit: change the equations instead."""
 
 # ruff: noqa
-from stemtrial.compiled import empty_like_kind, inline, jit
+from stemtrial.compiled import empty_like_kind, inline, jit, wide_vectors
 
 '''
 
@@ -336,7 +336,7 @@ def source(model: Model, method: Method, lanes: int) -> str:
     text += (
         "    h_steps (steps,); u_steps (groups, steps, stage times + 1, inputs); constants as CONSTANTS.\n"
     )
-    text += '    """\n'
+    text += '    """\n    wide_vectors()\n'
     text += block((f"{c} = constants[{i}]" for i, c in enumerate(c_names)), 4)
     text += f"    x = empty_like_kind(states, {n}, {lanes})\n    q = empty_like_kind(states, {max(n_q, 1)}, {lanes})\n"
     text += "    groups = states.shape[1]\n    patients = states.shape[2]\n"

@@ -1,0 +1,286 @@
+"""The same model in other tools, for a comparison in one run at equal accuracy.
+
+Each peer is a function ``run(case, tolerance) -> (seconds, pain)`` where pain has the shape (patients, visits). What a
+tool needs to compile is compiled before the clock starts.
+"""
+
+import ctypes
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from stemtrial.calibration import prior
+from stemtrial.mechanism import _generated, equations, reference
+from stemtrial.mechanism.cohort import Cohort
+from stemtrial.mechanism.grid import Grid
+from stemtrial.mechanism.inputs import INPUT_CONSTANTS, tabulate
+from stemtrial.mechanism.schedule import DAYS_PER_MONTH, Schedule, schedule
+from stemtrial.mechanism.treatments import Cells, Saline
+from stemtrial.population.patients import People, enrol
+from stemtrial.population.spec import PopulationSpec
+
+VISITS = (1.0, 3.0, 6.0, 12.0, 18.0, 24.0)
+POPULATION = PopulationSpec.model_validate(
+    {
+        "age": {"mean": 58, "sd": 9, "min": 40, "max": 75},
+        "bmi": {"mean": 28.5, "sd": 4, "max": 35},
+        "female": 0.55,
+        "kl_grade": {2: 0.45, 3: 0.55},
+        "baseline_pain": {"mean": 58, "sd": 14, "min": 40},
+    }
+)
+ARMS = {
+    "saline": (Saline(at_months=(0,)),),
+    "two doses of cells": (
+        Cells(source="bone_marrow", origin="allogeneic", product="culture_expanded", dose_million=50, at_months=(0, 6)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Groups of patients on one schedule for 24 months."""
+
+    schedule: Schedule
+    states: dict
+    patient: dict
+    shared: dict
+
+    @property
+    def shape(self):
+        return self.states["P"].shape
+
+    @property
+    def size(self):
+        return self.states["P"].size
+
+    def part(self, count):
+        """The first patient of the first ``count`` groups, as scalars by name."""
+        for g in range(count):
+            yield (
+                {k: float(v[g, 0]) for k, v in self.states.items()},
+                {k: float(v[g, 0]) for k, v in self.patient.items()},
+                {k: float(v[g]) for k, v in self.shared.items()},
+            )
+
+
+def case(arm, groups, patients):
+    given = schedule(ARMS[arm])
+    replicates = np.arange(groups)
+    shared = prior.draw(7, replicates)
+    found = enrol(People.draw(POPULATION, 7, replicates, 0, patients), shared, autologous=False)
+    return Case(given, dict(found.states), dict(found.constants), shared)
+
+
+def days():
+    return [m * DAYS_PER_MONTH for m in VISITS]
+
+
+def ours(work: Case, grid: Grid, dtype, advance=_generated.advance):
+    cohort = Cohort(work.states, work.patient, work.shared, work.schedule, grid, dtype, advance)
+    start = time.perf_counter()
+    pain = []
+    for day in days():
+        cohort.advance(day)
+        pain.append(cohort.pain())
+    return time.perf_counter() - start, np.stack(pain, axis=-1)
+
+
+def scipy_lsoda(work: Case, count: int, rtol: float):
+    people = list(work.part(count))
+    reference.solve(*people[0], work.schedule, days(), rtol=rtol, atol=rtol / 100)
+    start = time.perf_counter()
+    pain = [reference.solve(*p, work.schedule, days(), rtol=rtol, atol=rtol / 100).pain for p in people]
+    return time.perf_counter() - start, np.array(pain)
+
+
+def roadrunner(work: Case, count: int, rtol: float):
+    import roadrunner as rr
+
+    from stemtrial.mechanism import sbml
+
+    rr.Logger.setLevel(rr.Logger.LOG_ERROR)
+    people = list(work.part(count))
+    models = [sbml.export(*p, work.schedule) for p in people]
+    model = rr.RoadRunner(models[0])
+    model.integrator.relative_tolerance, model.integrator.absolute_tolerance = rtol, rtol / 100
+    times = [0.0, *days()]
+    model.timeCourseSelections = ["time", "pain"]
+    model.simulate(times=times)
+    # The model stays loaded and compiled; only the values of its quantities change from patient to patient.
+    values = [rr.RoadRunner(text) for text in models]
+    names = [n for n in model.model.getGlobalParameterIds() if n in set(model.model.getGlobalParameterIds())]
+    settable = [n for n in names if n not in set(model.model.getAssignmentRuleIds())]
+    start = time.perf_counter()
+    pain = []
+    for other in values:
+        other.integrator.relative_tolerance, other.integrator.absolute_tolerance = rtol, rtol / 100
+        other.timeCourseSelections = ["time", "pain"]
+        pain.append(np.asarray(other.simulate(times=times))[1:, 1])
+    del settable
+    return time.perf_counter() - start, np.array(pain)
+
+
+def _jax_field(work: Case):
+    import jax.numpy as jnp
+
+    doses = [(e.start, e.amount) for e in work.schedule.doses]
+
+    def field(t, y, args):
+        q, p = args
+        shared = {**p, "sig_X": p["sig_X"] / equations.DAYS_PER_YEAR, "lam_C": p["lam_C"] / equations.DAYS_PER_YEAR}
+        flare = sum(
+            jnp.where(t >= d, p["j0"] * jnp.sqrt(a / 50) * jnp.exp(-p["k_j"] * jnp.maximum(t - d, 0)), 0.0)
+            for d, a in doses
+        )
+        u = SimpleNamespace(
+            flare=flare + 0 * t, steroid=0.0, ha=0.0, nsaid=0.0, opioid=0.0, exercise=0.0,
+            route=p["route_injection"], fade_n=1.0, fade_o=1.0,
+        )  # fmt: skip
+        x = SimpleNamespace(**dict(zip(equations.STATES, y, strict=True)))
+        constants = SimpleNamespace(**{**shared, **q, "allo": float(bool(work.schedule.allogeneic))})
+        return jnp.stack([jnp.asarray(r) for r in equations.rates(x, constants, u)])
+
+    return field
+
+
+def diffrax_vmap(work: Case, count: int, rtol: float):
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    field = _jax_field(work)
+    doses = [(e.start, e.amount) for e in work.schedule.doses]
+    nodes = sorted({0.0, *(d for d, _ in doses), days()[-1]})
+    controller = diffrax.PIDController(rtol=rtol, atol=rtol / 10)
+
+    def solve(y, q, p):
+        found = []
+        for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+            amount = sum(a for d, a in doses if d == start)
+            y = y.at[0].add(p["f_ret"] * amount)
+            at = jnp.array([d for d in days() if start < d <= stop] + ([] if stop in days() else [stop]))
+            solution = diffrax.diffeqsolve(
+                diffrax.ODETerm(field), diffrax.Kvaerno3(), start, stop, 0.1, y, (q, p),
+                saveat=diffrax.SaveAt(ts=at), stepsize_controller=controller, max_steps=4096,
+            )  # fmt: skip
+            found.append(solution.ys)
+            y = solution.ys[-1]
+        return jnp.concatenate(found)
+
+    people = list(work.part(count))
+    y = jnp.array([[x[name] for name in equations.STATES] for x, _, _ in people])
+    q = {k: jnp.array([person[1][k] for person in people]) for k in people[0][1]}
+    p = {k: jnp.array([person[2][k] for person in people]) for k in people[0][2]}
+    run = jax.jit(jax.vmap(solve))
+    jax.block_until_ready(run(y, q, p))
+    start = time.perf_counter()
+    states = np.asarray(jax.block_until_ready(run(y, q, p)))
+    seconds = time.perf_counter() - start
+    keep = [i for i, d in enumerate(sorted({*days(), *nodes[1:]})) if d in days()]
+    z = states[:, keep, 9] + states[:, keep, 10]
+    return seconds, 100 * z / (1 + z) - states[:, keep, 11]
+
+
+CPP = """
+#include <cstddef>
+#include <algorithm>
+typedef {kind} T;
+extern "C" void advance(T* states, const T* patient, const T* shared, const T* h_steps, const T* u_steps,
+                        std::size_t groups, std::size_t patients, std::size_t steps) {{
+  const int L = {lanes};
+  alignas(64) T x[{n}][L]; alignas(64) T q[{nq}][L];
+  for (std::size_t g = 0; g < groups; g++) {{
+    const T* p = shared + g * {np};
+    for (std::size_t first = 0; first < patients; first += L) {{
+      for (int l = 0; l < L; l++) {{
+        std::size_t i = std::min<std::size_t>(first + l, patients - 1);
+        for (int s = 0; s < {n}; s++) x[s][l] = states[(s * groups + g) * patients + i];
+        for (int s = 0; s < {nq}; s++) q[s][l] = patient[(s * groups + g) * patients + i];
+      }}
+      for (std::size_t k = 0; k < steps; k++) {{
+        const T h = h_steps[k]; const T* u = u_steps + (g * steps + k) * {width};
+        #pragma GCC ivdep
+        for (int l = 0; l < L; l++) {{
+{body}
+        }}
+      }}
+      for (int l = 0; l < L && first + l < patients; l++)
+        for (int s = 0; s < {n}; s++) states[(s * groups + g) * patients + first + l] = x[s][l];
+    }}
+  }}
+}}
+"""
+
+
+def cpp_advance(dtype, flags=("-O3", "-march=native", "-ffp-contract=fast", "-mprefer-vector-width=512")):
+    """The generated step translated to C++, or ``None`` without a compiler."""
+    if not (compiler := shutil.which("g++")):
+        return None
+    text = Path(_generated.__file__).read_text()
+    text = text[text.index("def step(") :]
+    arguments = re.search(r"\((.*?)\):", text, re.S).group(1).replace("\n", " ").split(",")
+    arguments = [a.strip() for a in arguments if a.strip()]
+    lines = re.findall(r"^    (t\d+) = (.*)$", text[: text.index("    return (")], re.M)
+    results = re.search(r"return \((.*?)\)\n", text, re.S).group(1).replace("\n", " ").split(",")
+    results = [r.strip() for r in results if r.strip()]
+    n, nq, np_, nu = (len(x) for x in (_generated.STATES, _generated.PATIENT, _generated.SHARED, _generated.INPUTS))
+    width = nu * (len(_generated.STAGE_TIMES) + 1)
+    source = [f"x[{i}][l]" for i in range(n)] + [f"q[{i}][l]" for i in range(nq)] + [f"p[{i}]" for i in range(np_)]
+    source += [f"u[{i}]" for i in range(width)] + [f"T({c!r})" for c in _generated.CONSTANTS]
+    body = [f"const T {name} = {value};" for name, value in zip(arguments[1:], source, strict=True)]
+    body += [f"const T {name} = {code};" for name, code in lines]
+    body += [f"x[{i}][l] = {name};" for i, name in enumerate(results)]
+    kind = "float" if dtype == np.float32 else "double"
+    code = CPP.format(
+        kind=kind, lanes=_generated.LANES, n=n, nq=nq, np=np_, width=width, body="\n".join("          " + b for b in body)
+    )
+    folder = Path(tempfile.mkdtemp())
+    (folder / "step.cpp").write_text(code)
+    library = folder / "step.so"
+    subprocess.run([compiler, *flags, "-shared", "-fPIC", "-o", library, folder / "step.cpp"], check=True)
+    function = ctypes.CDLL(str(library)).advance
+    pointer = np.ctypeslib.ndpointer(dtype, flags="C")
+    function.argtypes = [pointer] * 5 + [ctypes.c_size_t] * 3
+
+    def advance(states, patient, shared, h, u, constants):
+        function(states, patient, shared, h, u, states.shape[1], states.shape[2], len(h))
+
+    return advance
+
+
+def bare_loop(work: Case, grid: Grid, dtype, advance, repeats=5):
+    """Seconds of the integration alone: inputs tabulated beforehand, one call a piece between visits and switches."""
+    shared = {**work.shared, "allo": np.full(work.shape[0], float(bool(work.schedule.allogeneic)))}
+    shared |= {k: shared[k] / equations.DAYS_PER_YEAR for k in ("sig_X", "lam_C")}
+    x = np.stack([np.asarray(work.states[k], dtype) for k in equations.STATES])
+    q = np.stack([np.asarray(work.patient[k], dtype) for k in equations.PATIENT])
+    p = np.ascontiguousarray(np.stack([shared[k] for k in equations.SHARED], axis=1), dtype)
+    constants = np.ascontiguousarray(np.stack([shared[k] for k in INPUT_CONSTANTS], axis=1), float)
+    nodes = sorted({0.0, *days(), *(d for d in work.schedule.switches() if d < days()[-1])})
+    pieces, switched = [], 0.0
+    for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+        switched = start if start in work.schedule.switches() else switched
+        h = grid.steps(start, stop, switched)
+        table = np.empty((len(p), len(h), len(_generated.STAGE_TIMES) + 1, len(equations.INPUTS)), dtype)
+        tabulate(*work.schedule.arrays(), constants, start, h, np.array(_generated.STAGE_TIMES), table)
+        pieces.append((sum(e.amount for e in work.schedule.doses if e.start == start), h.astype(dtype), table))
+    literals = np.array(_generated.CONSTANTS, dtype)
+    best = np.inf
+    for _ in range(repeats):
+        y = x.copy()
+        start = time.perf_counter()
+        for amount, h, table in pieces:
+            y[0] += (shared["f_ret"] * amount)[:, None].astype(dtype)
+            advance(y, q, p, h, table, literals)
+        best = min(best, time.perf_counter() - start)
+    z = y[9] + y[10]
+    return best, 100 * z / (1 + z) - y[11], sum(len(h) for _, h, _ in pieces)
