@@ -62,7 +62,7 @@ def inline(function: Compilable) -> Compilable:
     return compiled
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def wide_vectors(typing_context):  # type: ignore[no-untyped-def]
     """Let the compiled function that calls this use the widest vectors of the processor.
 

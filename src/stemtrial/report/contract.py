@@ -350,6 +350,11 @@ class Report(Document):
         return self
 
     @property
+    def outcome(self) -> str:
+        """What the endpoint measures, in words."""
+        return "limitation of function" if self.endpoint.instrument == "WOMAC_function" else "pain"
+
+    @property
     def calibrated(self) -> bool:
         """Whether the parameters were fitted to evidence; anything not plainly said to be is not."""
         return self.calibration.lower().startswith("calibrated")

@@ -22,7 +22,7 @@ def contrasts(report: Report, stamp: str = "") -> Figure:
         key="contrast",
         title="Difference between the arms",
         description=(
-            f"Difference in mean pain, {experimental} minus {comparator}, in points of "
+            f"Difference in mean {report.outcome}, {experimental} minus {comparator}, in points of "
             f"0\N{WORD JOINER}–\N{WORD JOINER}100: below 0 favours {experimental}. First panel: mean (dot) "
             f"and 95{THIN}% of the simulated trials (line) at each visit; the dotted line is the smallest "
             f"change one patient notices (MCID, {number(report.mcid.points, 0)} points), for scale: a "
@@ -64,7 +64,7 @@ def _draw_visits(report: Report, stamp: str) -> Markup:
     spoken = "; ".join(
         f"month {month(v.month)}: {number(v.estimate)} ({interval(v.q025, v.q975)})" for v in visits
     )
-    return plot.svg(f"Difference in mean pain by visit. {spoken}.", stamp)
+    return plot.svg(f"Difference in mean {report.outcome} by visit. {spoken}.", stamp)
 
 
 def _visit_table(report: Report) -> Table:
@@ -72,7 +72,7 @@ def _visit_table(report: Report) -> Table:
         (month(v.month), number(v.estimate), number(v.q025), number(v.q975)) for v in report.contrast_course
     )
     return Table(
-        "Difference in mean pain at each visit, points",
+        f"Difference in mean {report.outcome} at each visit, points",
         ("Month", "Estimate", f"2.5{THIN}%", f"97.5{THIN}%"),
         rows,
     )

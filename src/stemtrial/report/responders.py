@@ -25,10 +25,10 @@ def responders(report: Report, summary: Summary, stamp: str = "") -> Figure:
         key="responders",
         title=f"How many patients improve, and by how much, month {when}",
         description=(
-            "First panel: share of patients whose pain falls by at least the number of points on the axis "
+            "First panel: share of patients whose {report.outcome} falls by at least the number of points on the axis "
             "(negative: rises by no more); a higher curve is better. Second panel: shares that reach the "
             f"smallest change a patient notices (MCID, {number(report.mcid.points, 0)} points) or lose "
-            f"30{THIN}% or 50{THIN}% of their baseline pain. Bands and whiskers: 95{THIN}% of the simulated "
+            f"30{THIN}% or 50{THIN}% of their baseline value. Bands and whiskers: 95{THIN}% of the simulated "
             "trials. Every cause of improvement counts, the contextual response included."
         ),
         panels=(
@@ -66,7 +66,7 @@ def _draw_curves(report: Report, when: str, stamp: str) -> Markup:
         x=(low, high), y=(0, 100), title="Share improving by at least so many points", entries=entries
     )
     plot.grid_y((0, 20, 40, 60, 80, 100), "Share of patients (higher is better ↑)", THIN + "%")
-    plot.grid_x(ticks(low, high, 9), f"Improvement of pain by month {when}, points")
+    plot.grid_x(ticks(low, high, 9), f"Improvement of {report.outcome} by month {when}, points")
     held = [_held(report.arms[name].change_distribution, low, high) for name in report.ordered]
     for place, (points, _, lower, upper) in enumerate(held):
         plot.band(points, lower, upper, _colour(place), 0.14, kind=f"band-{place}")

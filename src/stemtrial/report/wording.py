@@ -95,12 +95,12 @@ def finding(report: Report, summary: Summary) -> str:
     side = "lower" if contrast.estimate < 0 else "higher"
     degree = f"slightly {side}" if size < 1 else side
     certainty = report.certainty if report.calibrated else "very_low"
-    visit = f"pain at month {month(report.endpoint.month)}"
+    visit = f"{report.outcome} at month {month(report.endpoint.month)}"
     verb = {"low": "may be", "moderate": "is probably", "high": "is"}.get(
         certainty or "", "is, in simulation,"
     )
     if certainty == "very_low":
-        lean = "little or no difference" if size < SMALL else f"{degree} pain"
+        lean = "little or no difference" if size < SMALL else f"{degree} {report.outcome}"
         source = (
             "The evidence leans"
             if report.calibrated
@@ -113,7 +113,7 @@ def finding(report: Report, summary: Summary) -> str:
     elif size < SMALL:
         claim = f"There {verb} little or no difference in {visit} between {experimental} and {comparator}."
     else:
-        claim = f"{visit.capitalize()} {verb} {degree} with {experimental} than with {comparator}."
+        claim = f"{visit[:1].upper()}{visit[1:]} {verb} {degree} with {experimental} than with {comparator}."
     if not certainty:
         claim += " The certainty of the evidence has not been rated."
     return (

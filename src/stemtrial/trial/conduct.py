@@ -32,7 +32,9 @@ class ArmRecord:
     pain, function
         True values behind the readings, without fluctuation.
     relief
-        Parts of the relief at the main visit, (parts, groups, patients).
+        Parts of the relief of pain at the main visit, (parts, groups, patients).
+    function_gain
+        Fall of the limitation of function by the main visit, (groups, patients).
     """
 
     baseline: Mapping[str, np.ndarray]
@@ -42,6 +44,7 @@ class ArmRecord:
     pain: np.ndarray
     function: np.ndarray
     relief: np.ndarray
+    function_gain: np.ndarray
 
 
 def _measure(
@@ -156,7 +159,7 @@ def conduct_arm(
         present.append(leaves > month)
         rescued.append(on_rescue)
         if month == main_month:
-            relief = cohort.relief()
+            relief, function_gain = cohort.relief(), start_function - function[-1]
         if rules.rescue_analgesia is not None and not already and month in rescue_visits:
             starts = (seen["VAS"] > rules.rescue_analgesia.pain_above) & present[-1] & ~on_rescue
             cohort.rescue(rules.rescue_analgesia.drug, starts)
@@ -171,4 +174,5 @@ def conduct_arm(
         pain=np.stack(pain),
         function=np.stack(function),
         relief=relief,
+        function_gain=function_gain,
     )

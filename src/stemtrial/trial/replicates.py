@@ -142,6 +142,17 @@ class Plan:
         outcome, baseline = zip(*(_endpoint(arm, name, visit) for arm in arms), strict=True)
         return ancova(outcome, baseline, (comparator.present[visit], experimental.present[visit]))
 
+    def gains(self, record: ArmRecord, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean true improvement of the endpoint by context, and in all, in points, (replicates,) each."""
+        context, total = record.relief[0].mean(axis=1), record.relief.sum(axis=0).mean(axis=1)
+        match self.trial.question.endpoint.instrument:
+            case "WOMAC_pain":
+                return constants["womac_slope"] * context, constants["womac_slope"] * total
+            case "WOMAC_function":
+                return constants["f_B"] * context, record.function_gain.mean(axis=1)
+            case _:
+                return context, total
+
 
 def _endpoint(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the reading at a visit and at baseline on 0-100; a numeric rating scale knows whole tens only."""
@@ -192,7 +203,9 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     )
     typical = plan.analyse(control, treated, last)
     relief = {arm: record.relief.mean(axis=2).T for arm, record in records.items()}
-    difference = relief[trial.experimental] - relief[trial.comparator]
+    (context, total), (other_context, other_total) = (
+        plan.gains(records[arm], drawn) for arm in (trial.experimental, trial.comparator)
+    )
     results: dict[str, np.ndarray] = {
         "estimate": main.estimate,
         "se": main.se,
@@ -203,8 +216,8 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         "null_success": under_null.success(question.alpha, question.sides),
         "typical_estimate": typical.estimate,
         "typical_success": typical.success(question.alpha, question.sides),
-        "specific": -difference[:, 1:].sum(axis=1),
-        "contextual": -difference[:, 0],
+        "specific": (other_total - other_context) - (total - context),
+        "contextual": other_context - context,
     }
     for arm, record in records.items():
         twin = twins.get(arm)

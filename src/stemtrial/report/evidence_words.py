@@ -1,0 +1,98 @@
+"""Words of the evidence tables as a reader sees them."""
+
+from collections.abc import Iterable
+
+from stemtrial.evidence.synthesis import Synthesis
+from stemtrial.evidence.vocabulary import Intervention
+from stemtrial.report.wording import MINUS, interval, number
+
+_NAMES = {
+    "cell_therapy": "cells",
+    "knee_oa": "knee osteoarthritis",
+    "hip_oa": "hip osteoarthritis",
+    "prp": "PRP",
+    "nsaid": "NSAID",
+    "bmac": "BMAC",
+    "bmmnc": "BMMNC",
+    "svf": "SVF",
+    "mfat": "MFAT",
+    "hsc": "HSC",
+    "any_ae": "any adverse event",
+    "serious_any": "any serious adverse event",
+}
+
+
+def words(coded: str) -> str:
+    """Return a coded word as inside a sentence.
+
+    Examples
+    --------
+    >>> words("hyaluronic_acid"), words("knee_oa")
+    ('hyaluronic acid', 'knee osteoarthritis')
+    """
+    return _NAMES.get(coded, coded.replace("_", " "))
+
+
+def either(codes: Iterable[Intervention | str]) -> str:
+    """Join coded words by *or*; none is ``any comparator``."""
+    return " or ".join(words(str(code)) for code in codes) or "any comparator"
+
+
+def heading(text: str) -> str:
+    """Return a text as it starts a line."""
+    return text[:1].upper() + text[1:]
+
+
+def p_words(p: float) -> str:
+    """Print a p value: two figures, or below a thousandth.
+
+    Examples
+    --------
+    >>> p_words(0.0423), p_words(0.00001)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def finding(synthesis: Synthesis) -> str:
+    """Say what was found and how uncertain it is, without more claim than the interval carries."""
+    pooled, month = synthesis.pooled, f"{synthesis.month:g}"
+    sides = f"{words(synthesis.scope.intervention)} and {either(synthesis.scope.comparator)}"
+    low, high = pooled.ci
+    estimate = f"{number(pooled.estimate)} points of 100 (95 % confidence interval {interval(low, high)})"
+    if pooled.k == 1:
+        (study,) = synthesis.studies
+        head = f"One trial only, so nothing was pooled: {study.label} found a difference of {estimate}"
+    else:
+        head = f"Over {pooled.k} studies the mean difference between {sides} at about {month} months is {estimate}"
+    side = "with " + words(synthesis.scope.intervention if high < 0 else either(synthesis.scope.comparator))
+    if low <= 0 <= high:
+        reading = f"The interval includes no difference, lower and higher {synthesis.outcome} with either."
+    else:
+        reading = f"The interval lies on the side of a better score {side}."
+    if pooled.prediction is not None:
+        first, last = pooled.prediction
+        crosses = "includes" if first <= 0 <= last else "excludes"
+        reading += (
+            f" A further trial's true effect may lie from {interval(first, last)} (95 % prediction interval), "
+            f"which {crosses} no difference."
+        )
+    return f"{head}. {reading}"
+
+
+def heterogeneity(synthesis: Synthesis) -> str:
+    """Print tau2, I2 and Q of the pooled result, or say that one study cannot tell."""
+    pooled = synthesis.pooled
+    if pooled.q is None or pooled.i2 is None or pooled.tau2 is None or pooled.q_p is None:
+        return "One study cannot tell how far true effects differ."
+    spread = f" (95 % {interval(*pooled.tau2_ci, 0)})" if pooled.tau2_ci else ""
+    return (
+        f"τ² = {number(pooled.tau2, 1)}{spread}; I² = {number(pooled.i2, 0)} %; "
+        f"Q = {number(pooled.q)} on {pooled.q_df} df, {p_words(pooled.q_p)}"
+    )
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Print a number with its sign, plus included."""
+    text = number(value, digits)
+    return text if text.startswith(MINUS) or not text.strip("0.") else f"+{text}"
