@@ -31,9 +31,10 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True
 autodoc_default_options = {
     "members": True,
-    "exclude-members": "model_config, model_fields, model_computed_fields, model_post_init",
+    "exclude-members": "model_config, model_fields, model_computed_fields, model_post_init, kernel",
 }
 
 html_theme = "furo"
