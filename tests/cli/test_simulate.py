@@ -109,7 +109,7 @@ def test_the_table_shows_the_comparator_first_and_the_parts_apart(example, tmp_p
     )  # fmt: skip
     assert found.returncode == 0
     text = found.stdout
-    assert text.index("│ saline") < text.index("│ cells")
+    assert text.index("\nsaline") < text.index("\ncells")
     for words in ("contextual", "specific", "assurance", "type I error", "prior, not calibrated", "Seed 1"):
         assert words in text
 

@@ -77,49 +77,42 @@ def simulate(
     if as_json:
         typer.echo(json.dumps(summary, allow_nan=False))
         return
-    from stemtrial.trial.protocol import Trial
-
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     console = Console()
-    console.print(arms_table(summary, Trial.read(trial), out))
+    console.print(arms_table(summary, report))
     console.print(question_table(summary))
-    console.print(
-        f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}. Report: {out / 'report.html'}"
-    )
+    console.print(f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}.")
+    console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def _interval(value: float, low: float, high: float) -> str:
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{_number(value)} ({_number(low)}, {_number(high)})"
 
 
-def arms_table(summary: dict[str, Any], trial: Any, out: Path) -> "Table":
-    """Arms, comparator first: change at the main visit, its contextual and its specific part."""
+def arms_table(summary: dict[str, Any], report: dict[str, Any]) -> "Table":
+    """Arms, comparator first: change at the main visit with 95 % interval, and its true parts."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    month = f"{trial.question.endpoint.month:g}"
-    table = Table(
-        title=f"{summary['trial']}\nchange of {report['endpoint']['label']}; negative is better",
-        title_justify="left",
+    month = f"{report['endpoint']['month']:g}"
+    title = (
+        f"{summary['trial']}\nChange of {report['endpoint']['label']} with 95 % interval; negative is better"
     )
-    for heading in (
-        "arm",
-        "n",
-        "change",
-        "of it contextual",
-        "of it specific",
-        "of it cells",
-        "responders (MCID)",
-    ):
-        table.add_column(heading, justify="left" if heading == "arm" else "right")
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    table.add_column("arm", overflow="fold", min_width=12)
+    for heading in ("n", "change", "contextual", "specific", "cells", "MCID"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, arm in summary["arms"].items():
-        change, relief = arm["change"][month], report["arms"][name]["relief"]
+        change = arm["change"][month]
         table.add_row(
             name,
             str(arm["n"]),
             _interval(change["mean"], change["q025"], change["q975"]),
-            f"{-relief['parts']['contextual']['mean']:+.1f}",
-            f"{-relief['specific']['mean']:+.1f}",
-            f"{-relief['of_which_cells']['mean']:+.1f}",
+            *(_number(arm["parts"][part]["mean"]) for part in ("contextual", "specific", "cells")),
             f"{100 * arm['responders']['mcid']['share']:.0f} %",
         )
     return table
@@ -127,17 +120,24 @@ def arms_table(summary: dict[str, Any], trial: Any, out: Path) -> "Table":
 
 def question_table(summary: dict[str, Any]) -> "Table":
     """Contrast with its parts, and the trial's chances."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
     contrast = summary["contrast"]
-    table = Table(title="experimental minus comparator", title_justify="left", show_header=False)
+    table = Table(
+        title="Experimental minus comparator",
+        title_justify="left",
+        show_header=False,
+        box=SIMPLE,
+        pad_edge=False,
+    )
     table.add_row("difference", _interval(contrast["estimate"], contrast["q025"], contrast["q975"]))
     for part in ("contextual", "specific"):
         table.add_row(f"  {part}", _interval(*(contrast[part][k] for k in ("mean", "q025", "q975"))))
     labels = {
         "assurance": "assurance (over all constants)",
         "power": "power (constants at their mean)",
-        "type_one_error": "type I error (cells inert)",
+        "type_one_error": "type I error (declared better though inert)",
     }
     for key, label in labels.items():
         table.add_row(label, f"{100 * summary[key]['value']:.1f} % ± {100 * summary[key]['mc_se']:.1f}")

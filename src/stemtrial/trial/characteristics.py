@@ -61,7 +61,11 @@ def _month(month: float) -> str:
 
 
 def summary_of_arms(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
-    """Change, responders and harms of every arm, comparator first."""
+    """Change, its true parts at the main visit, responders and harms of every arm, comparator first.
+
+    Parts are means of true change in units of the endpoint: by context, by everything else, and, within the latter,
+    by what is under question. They differ from the observed change by regression to the mean and by clipping.
+    """
     arms: Json = {}
     for arm in plan.schedules:
         change, sd = results[f"{arm}/change"], results[f"{arm}/sd"]
@@ -75,6 +79,7 @@ def summary_of_arms(plan: Plan, results: Results, harms: Mapping[str, Json]) -> 
                 _month(month): {**spread(change[:, v]), "sd": float(sd[:, v].mean())}
                 for v, month in enumerate(plan.trial.visits_months)
             },
+            "parts": {part: spread(results[f"{arm}/{part}"]) for part in ("contextual", "specific", "cells")},
             "responders": responders,
             "harms": harms[arm],
         }
@@ -158,7 +163,7 @@ def document(
                 "parts": {name: spread(parts[:, i]) for i, name in enumerate(equations.RELIEF)},
                 "total": spread(parts.sum(axis=1)),
                 "specific": spread(parts[:, 1:].sum(axis=1)),
-                "of_which_cells": spread(results[f"{arm}/cells"]),
+                "of_which_cells": spread(results[f"{arm}/relief_by_cells"]),
             },
             "change_distribution": {
                 "points": IMPROVEMENTS.tolist(),

@@ -220,10 +220,16 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         "contextual": other_context - context,
     }
     for arm, record in records.items():
-        twin = twins.get(arm)
-        cells = (twin.pain[last] - record.pain[last]).mean(axis=1) if twin else np.zeros(len(replicates))
+        context, total = plan.gains(record, drawn)
+        twin = twins.get(arm, record)
         results |= {f"{arm}/{k}": v for k, v in _reduce(plan, record, last).items()}
-        results |= {f"{arm}/relief": relief[arm], f"{arm}/cells": cells}
+        results |= {
+            f"{arm}/relief": relief[arm],
+            f"{arm}/relief_by_cells": (twin.pain[last] - record.pain[last]).mean(axis=1),
+            f"{arm}/contextual": -context,
+            f"{arm}/specific": context - total,
+            f"{arm}/cells": plan.gains(twin, drawn)[1] - total,
+        }
     return results
 
 
