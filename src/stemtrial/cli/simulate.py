@@ -99,11 +99,9 @@ def arms_table(summary: dict[str, Any], report: dict[str, Any]) -> "Table":
     from rich.table import Table
 
     month = f"{report['endpoint']['month']:g}"
-    title = (
-        f"{summary['trial']}\nChange of {report['endpoint']['label']} with 95 % interval; negative is better"
-    )
-    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
-    table.add_column("arm", overflow="fold", min_width=12)
+    title = f"{summary['trial']}\nChange of {report['endpoint']['label']}\n95 % interval of trials' means; negative is better"
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column("arm", overflow="fold", min_width=14)
     for heading in ("n", "change", "contextual", "specific", "cells", "MCID"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, arm in summary["arms"].items():
@@ -130,6 +128,7 @@ def question_table(summary: dict[str, Any]) -> "Table":
         show_header=False,
         box=SIMPLE,
         pad_edge=False,
+        collapse_padding=True,
     )
     table.add_row("difference", _interval(contrast["estimate"], contrast["q025"], contrast["q975"]))
     for part in ("contextual", "specific"):
