@@ -99,7 +99,8 @@ def arms_table(summary: dict[str, Any], report: dict[str, Any]) -> "Table":
     from rich.table import Table
 
     month = f"{report['endpoint']['month']:g}"
-    title = f"{summary['trial']}\nChange of {report['endpoint']['label']}\n95 % interval of trials' means; negative is better"
+    reading = "95 % interval of trials' means; negative is better"
+    title = f"{summary['trial']}\nChange of {report['endpoint']['label']}\n{reading}"
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("arm", overflow="fold", min_width=14)
     for heading in ("n", "change", "contextual", "specific", "cells", "MCID"):
