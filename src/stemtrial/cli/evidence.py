@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemtrial.cli import meta
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ def show(
         from stemtrial.cli import evidence_view
 
         evidence_view.print_trial(only)
+
+
+app.command()(meta.meta)
 
 
 def _only(evidence: "Evidence", trial: "Trial") -> "Evidence":

@@ -52,8 +52,8 @@ def benefit_harm_plane(options: Sequence[Option], outcome: str, harm: str, mcid:
         title=f"Benefit on {outcome} beside {harm}",
         description=(
             f"Upwards: points of {outcome} gained on 0\N{WORD JOINER}–\N{WORD JOINER}100 against the comparator of "
-            f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals. Hollow marks: no event was "
-            "seen, and the line ends at the upper 95 % bound. Upper left is better. The options were studied in "
+            f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals. Hollow marks: no event "
+            "was seen, and the line ends at the upper 95 % bound. Upper left is better. The options were studied in "
             "different trials, populations and lengths of follow-up: the plane sets them side by side and is no "
             "head-to-head comparison."
             + (f" Dotted line: smallest important difference ({mcid:g})." if mcid else "")

@@ -39,7 +39,7 @@ def ratio(pooled: PooledTables) -> str:
         }.get(pooled.status, pooled.status)
     scale = math.exp if pooled.measure != "RD" else (lambda value: 1000 * value)
     digits = 2 if pooled.measure != "RD" else 1
-    return f"{number(scale(pooled.estimate), digits)} ({interval(*map(scale, pooled.ci), digits)})"
+    return f"{number(scale(pooled.estimate), digits)} ({interval(scale(pooled.ci[0]), scale(pooled.ci[1]), digits)})"
 
 
 def event_forest(synthesis: EventSynthesis) -> Figure:
@@ -88,9 +88,9 @@ def event_forest(synthesis: EventSynthesis) -> Figure:
         key="forest",
         title=f"{heading(words(synthesis.event))}: {treated} against {control}",
         description=(
-            f"Risk ratio, {treated} over {control}, on a logarithmic axis: left of 1 favours {treated}. Squares: trials; "
-            "lines: 95 % intervals; diamond: Mantel-Haenszel risk ratio, which needs no correction for empty cells. "
-            f"Trials without an event on either side carry no ratio but count in the risks below. Bias: {key()}."
+            f"Risk ratio, {treated} over {control}, on a logarithmic axis: left of 1 favours {treated}. Squares: "
+            "trials; lines: 95 % intervals; diamond: Mantel-Haenszel risk ratio, which needs no correction for empty "
+            f"cells. Trials without an event on either side carry no ratio but count in the risks below. Bias: {key()}."
         ),
         panels=(Panel(svg, _table(synthesis)),),
     )

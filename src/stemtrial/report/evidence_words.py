@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from stemtrial.evidence.synthesis import Synthesis
+from stemtrial.evidence.metaanalysis import MetaAnalysis
 from stemtrial.evidence.vocabulary import Intervention
 from stemtrial.report.wording import MINUS, interval, number
 
@@ -54,7 +54,7 @@ def p_words(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def finding(synthesis: Synthesis) -> str:
+def finding(synthesis: MetaAnalysis) -> str:
     """Say what was found and how uncertain it is, without more claim than the interval carries."""
     pooled, month = synthesis.pooled, f"{synthesis.month:g}"
     sides = f"{words(synthesis.scope.intervention)} and {either(synthesis.scope.comparator)}"
@@ -80,7 +80,7 @@ def finding(synthesis: Synthesis) -> str:
     return f"{head}. {reading}"
 
 
-def heterogeneity(synthesis: Synthesis) -> str:
+def heterogeneity(synthesis: MetaAnalysis) -> str:
     """Print tau2, I2 and Q of the pooled result, or say that one study cannot tell."""
     pooled = synthesis.pooled
     if pooled.q is None or pooled.i2 is None or pooled.tau2 is None or pooled.q_p is None:

@@ -8,7 +8,7 @@ from textwrap import wrap
 from markupsafe import Markup
 
 from stemtrial.evidence.groups import Group
-from stemtrial.evidence.synthesis import METHODS, TESTS, Study, Synthesis
+from stemtrial.evidence.metaanalysis import METHODS, TESTS, MetaAnalysis, Study
 from stemtrial.report.colours import BLACK, BLUE, INK, MUTED, RULE, VERMILLION
 from stemtrial.report.evidence_words import either, heading, heterogeneity, words
 from stemtrial.report.figure import Figure, Panel, Table
@@ -47,7 +47,7 @@ class Pool:
     result: str
 
 
-def forest(synthesis: Synthesis) -> Figure:
+def forest(synthesis: MetaAnalysis) -> Figure:
     """Draw the forest plot of a synthesis.
 
     Returns
@@ -77,7 +77,7 @@ def forest(synthesis: Synthesis) -> Figure:
     )
 
 
-def method(synthesis: Synthesis) -> str:
+def method(synthesis: MetaAnalysis) -> str:
     """Name the model and the interval of the pooled result."""
     pooled = synthesis.pooled
     return (
@@ -113,7 +113,7 @@ def _row(study: Study, letters: dict[str, str]) -> Row:
     )
 
 
-def _pools(synthesis: Synthesis) -> list[Pool]:
+def _pools(synthesis: MetaAnalysis) -> list[Pool]:
     pooled = synthesis.pooled
     if pooled.k == 1:
         return []
@@ -129,7 +129,7 @@ def _pools(synthesis: Synthesis) -> list[Pool]:
     return found
 
 
-def _draw(synthesis: Synthesis) -> Markup:
+def _draw(synthesis: MetaAnalysis) -> Markup:
     letters = marks(synthesis.studies)
     rows = [_row(study, letters) for study in synthesis.studies]
     pools = _pools(synthesis)
@@ -292,7 +292,7 @@ def whisker(plot: Plot, ci: tuple[float, float], y: float, colour: str, width: f
             )
 
 
-def _table(synthesis: Synthesis) -> Table:
+def _table(synthesis: MetaAnalysis) -> Table:
     treated, control = words(synthesis.scope.intervention), either(synthesis.scope.comparator)
     rows = [
         (

@@ -5,7 +5,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from stemtrial.evidence.heterogeneity import critical
-from stemtrial.evidence.synthesis import Synthesis
+from stemtrial.evidence.metaanalysis import MetaAnalysis
 from stemtrial.report.colours import BLACK, BLUE, INK, MUTED, RULE
 from stemtrial.report.evidence_words import p_words, words
 from stemtrial.report.figure import Figure, Panel, Table
@@ -16,7 +16,7 @@ CONTOURS = ((0.01, "#ffffff"), (0.05, "#e9edf1"), (0.10, "#d3dae2"), (1.0, "#b9c
 """Shade of the region whose two-sided p value is below the first number, from the outside in."""
 
 
-def funnel(synthesis: Synthesis) -> Figure:
+def funnel(synthesis: MetaAnalysis) -> Figure:
     """Draw the funnel plot, whatever the number of studies, and say what small-study tests say.
 
     Returns
@@ -37,7 +37,7 @@ def funnel(synthesis: Synthesis) -> Figure:
     )
 
 
-def small_studies(synthesis: Synthesis) -> str:
+def small_studies(synthesis: MetaAnalysis) -> str:
     """Say what the small-study diagnostics found, or that they were not computed."""
     found = synthesis.small_studies
     k = synthesis.pooled.k
@@ -55,7 +55,7 @@ def small_studies(synthesis: Synthesis) -> str:
     return text
 
 
-def _draw(synthesis: Synthesis) -> Markup:
+def _draw(synthesis: MetaAnalysis) -> Markup:
     errors = [v**0.5 for v in synthesis.v]
     _, deepest = widen([0.0, 1.08 * max(errors)], 6)
     reach = 1.1 * critical(0.99, None) * deepest
@@ -92,7 +92,7 @@ def _draw(synthesis: Synthesis) -> Markup:
     return plot.svg(f"Funnel plot. {spoken}.")
 
 
-def _table(synthesis: Synthesis) -> Table:
+def _table(synthesis: MetaAnalysis) -> Table:
     rows = tuple(
         (study.label, number(y, 2), number(v**0.5, 2))
         for study, y, v in zip(synthesis.studies, synthesis.y, synthesis.v, strict=True)

@@ -6,8 +6,8 @@ from textwrap import wrap
 
 from markupsafe import Markup
 
+from stemtrial.evidence.metaanalysis import Rows
 from stemtrial.evidence.scope import Stage
-from stemtrial.evidence.synthesis import Rows
 from stemtrial.report.colours import INK, MUTED, PANEL
 from stemtrial.report.evidence_words import words
 from stemtrial.report.figure import Figure, Panel, Table

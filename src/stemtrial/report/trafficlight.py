@@ -2,8 +2,8 @@
 
 from markupsafe import Markup
 
+from stemtrial.evidence.metaanalysis import MetaAnalysis
 from stemtrial.evidence.scope import RISK_LETTERS
-from stemtrial.evidence.synthesis import Synthesis
 from stemtrial.report.colours import BLACK, BLUISH_GREEN, INK, ORANGE, RULE, VERMILLION
 from stemtrial.report.evidence_words import words
 from stemtrial.report.figure import Figure, Panel, Table
@@ -32,7 +32,7 @@ def key() -> str:
     return ", ".join(f"{letter} {NAMES[risk]}" for risk, letter in RISK_LETTERS.items())
 
 
-def traffic_light(synthesis: Synthesis) -> Figure:
+def traffic_light(synthesis: MetaAnalysis) -> Figure:
     """Draw the judgement of each study beside the facts that stand in the tables.
 
     Returns
@@ -52,7 +52,7 @@ def traffic_light(synthesis: Synthesis) -> Figure:
     )
 
 
-def _facts(synthesis: Synthesis) -> list[tuple[str, ...]]:
+def _facts(synthesis: MetaAnalysis) -> list[tuple[str, ...]]:
     return [
         (
             study.label,
@@ -69,7 +69,7 @@ def _derived(flags: tuple[str, ...]) -> bool:
     return any(flag.startswith(("SD from", "variance from", "SD of change")) for flag in flags)
 
 
-def _draw(synthesis: Synthesis) -> Markup:
+def _draw(synthesis: MetaAnalysis) -> Markup:
     facts = _facts(synthesis)
     plot = Plot(x=(0, 1), y=(0, 1), title="", width=720, height=40 + LINE * len(facts) + 8)
     for name, x in COLUMNS:
@@ -87,7 +87,7 @@ def _draw(synthesis: Synthesis) -> Markup:
     return plot.svg(f"Risk of bias. {spoken}.")
 
 
-def _table(synthesis: Synthesis) -> Table:
+def _table(synthesis: MetaAnalysis) -> Table:
     judged = {"project": "from the design, shipped", "user": "the user's own"}
     rows = tuple(
         (name, NAMES[risk], judged.get(study.rob_source, study.rob_source), *facts)

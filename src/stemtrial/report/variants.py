@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from stemtrial.evidence.synthesis import Synthesis, Variant
+from stemtrial.evidence.metaanalysis import MetaAnalysis, Variant
 from stemtrial.report.colours import BLACK, BLUE, INK, MUTED
 from stemtrial.report.evidence_words import heading, words
 from stemtrial.report.figure import Figure, Panel, Table
@@ -13,7 +13,7 @@ from stemtrial.report.plot import Plot, Scale, clip_text, ticks, widen
 from stemtrial.report.wording import interval, number
 
 
-def leave_one_out(synthesis: Synthesis) -> Figure | None:
+def leave_one_out(synthesis: MetaAnalysis) -> Figure | None:
     """Draw the pooled result without each study in turn; ``None`` for a single study."""
     if not synthesis.left_one_out:
         return None
@@ -31,7 +31,7 @@ def leave_one_out(synthesis: Synthesis) -> Figure | None:
     )
 
 
-def sensitivity(synthesis: Synthesis) -> Figure | None:
+def sensitivity(synthesis: MetaAnalysis) -> Figure | None:
     """Draw the result by other methods and on narrower sets of studies; ``None`` for a single study."""
     if not synthesis.variants:
         return None
@@ -46,7 +46,7 @@ def sensitivity(synthesis: Synthesis) -> Figure | None:
     )
 
 
-def _draw_variants(synthesis: Synthesis, variants: Sequence[Variant]) -> Markup:
+def _draw_variants(synthesis: MetaAnalysis, variants: Sequence[Variant]) -> Markup:
     pooled = [v.pooled for v in variants if v.pooled is not None]
     estimates = [synthesis.pooled.estimate, 0.0, *(p.estimate for p in pooled)]
     span = max(estimates) - min(estimates) + 2 * max(abs(e) for e in estimates) + 10

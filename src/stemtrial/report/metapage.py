@@ -1,0 +1,382 @@
+"""What the page of a pairwise synthesis says: of a score, and of an adverse event."""
+
+import math
+
+from stemtrial.evidence.eventsynthesis import EventSynthesis
+from stemtrial.evidence.metaanalysis import MetaAnalysis
+from stemtrial.evidence.tables import Evidence
+from stemtrial.report.eventforest import event_forest, per_1000, ratio
+from stemtrial.report.evidence_words import either, finding, heading, heterogeneity, p_words, words
+from stemtrial.report.figure import Figure, Table
+from stemtrial.report.forest import forest, method
+from stemtrial.report.funnel import funnel, small_studies
+from stemtrial.report.prisma import prisma
+from stemtrial.report.synthesispage import Page, Section
+from stemtrial.report.trafficlight import traffic_light
+from stemtrial.report.variants import leave_one_out, sensitivity
+from stemtrial.report.wording import interval, number
+
+
+def figures(synthesis: MetaAnalysis) -> tuple[Figure, ...]:
+    """Draw every figure of a synthesis of a score, in the page's order."""
+    drawn = (
+        forest(synthesis),
+        traffic_light(synthesis),
+        sensitivity(synthesis),
+        leave_one_out(synthesis),
+        funnel(synthesis) if len(synthesis.studies) > 1 else None,
+        prisma(synthesis.stages, synthesis.left_out, synthesis.rows),
+    )
+    return tuple(figure for figure in drawn if figure is not None)
+
+
+def meta_page(synthesis: MetaAnalysis, evidence: Evidence, command: str) -> Page:
+    """Return the page of a synthesis of a score."""
+    scope, pooled = synthesis.scope, synthesis.pooled
+    treated, control = words(scope.intervention), either(scope.comparator)
+    title = f"{heading(treated)} against {control}: {words(synthesis.outcome)} at about {synthesis.month:g} months"
+    groups = [side for s in synthesis.studies for side in (s.contrast.treated, s.contrast.control) if side]
+    persons = number(sum(group.n for group in groups), 0)
+    return Page(
+        kind="Evidence synthesis",
+        title=title,
+        facts=f"{heading(words(scope.indication))} · {pooled.k} {'study' if pooled.k == 1 else 'studies'}, "
+        f"{persons} persons with printed numbers · visits from {synthesis.window[0]:g} "
+        f"to {synthesis.window[1]:g} months",
+        finding=finding(synthesis),
+        remarks=(*cautions(synthesis), small_studies(synthesis)),
+        summary=summary(synthesis),
+        figures=figures(synthesis),
+        sections=(*_explanations(synthesis), *_influence(synthesis), _omitted(synthesis.left_out)),
+        choices=choices(synthesis),
+        sources=_sources(evidence, synthesis),
+        command=command,
+        evidence_hash=synthesis.evidence_hash,
+    )
+
+
+def summary(synthesis: MetaAnalysis) -> Table:
+    """Return the result as a table of name and value."""
+    pooled, mcid = synthesis.pooled, synthesis.mcid
+    rows = [
+        (
+            "Difference (95 % CI)",
+            f"{number(pooled.estimate)} ({interval(*pooled.ci)}), {p_words(pooled.p)}",
+        ),
+        (
+            "95 % prediction interval",
+            interval(*pooled.prediction) if pooled.prediction else "none for one study or equal effects",
+        ),
+        ("Heterogeneity", heterogeneity(synthesis)),
+        ("Method", method(synthesis)),
+        (
+            "Smallest important difference",
+            f"{number(mcid.value, 0)} ({mcid.kind.replace('_', ' ')}; {mcid.population}"
+            f"{', other population' if mcid.indirect else ''})"
+            if mcid
+            else "none known",
+        ),
+    ]
+    return Table(
+        "Difference in points of 0–100, lower is better: negative favours "
+        + words(synthesis.scope.intervention),
+        ("Result", "Value"),
+        tuple(rows),
+    )
+
+
+def cautions(synthesis: MetaAnalysis) -> tuple[str, ...]:
+    """Say what a reader must know before using the result."""
+    found = []
+    imputed = [study.label for study in synthesis.studies if study.imputed]
+    if imputed:
+        found.append(
+            f"Standard deviations were imputed in {len(imputed)} of {len(synthesis.studies)} studies: "
+            f"{', '.join(imputed)}."
+        )
+    mixed = [s.label for s in synthesis.studies if any(" in place of " in flag for flag in s.flags)]
+    if mixed:
+        wanted = synthesis.choices.rules.basis.replace("_", "-")
+        found.append(f"The other kind of number stands in place of {wanted} values in: {', '.join(mixed)}.")
+    if "saline" in synthesis.scope.comparator and "placebo" not in synthesis.scope.comparator:
+        found.append(
+            "Placebo injections whose composition was not read are not counted as saline; "
+            "add --comparator placebo to include them."
+        )
+    compared = len(synthesis.studies) + len(synthesis.left_out)
+    if synthesis.left_out:
+        found.append(
+            f"{len(synthesis.left_out)} compared trials are left out, mostly because no usable number was read. "
+            f"The {len(synthesis.studies)} studies used of {compared} need not be typical: trials without a "
+            "difference often print less."
+        )
+    return tuple(found)
+
+
+def choices(synthesis: MetaAnalysis) -> tuple[tuple[str, str], ...]:
+    """Name every choice that moves the result, defaults of the command line included."""
+    c, rules = synthesis.choices, synthesis.choices.rules
+    return (
+        ("Model and interval", f"{method(synthesis)} ({c.method}, {c.test})"),
+        (
+            "Prediction interval",
+            "t of the chosen test" if c.prediction == "test" else "t with k − 2 degrees of freedom",
+        ),
+        (
+            "Visit",
+            f"nearest to month {synthesis.month:g} within {synthesis.window[0]:g} to {synthesis.window[1]:g}",
+        ),
+        (
+            "Numbers",
+            f"{rules.basis.replace('_', '-')} values"
+            f"{' only' if rules.strict else ' where printed, else the other kind'}",
+        ),
+        ("Correlation of baseline and follow-up", f"{rules.correlation:g}, to derive the SD of a change"),
+        ("Correlation of two knees of one person", f"{rules.pair_correlation:g}"),
+        (
+            "Missing standard deviation",
+            "median of the printed ones of the same indication, construct and kind"
+            if rules.missing_sd == "median"
+            else "trial left out",
+        ),
+        (
+            "Several treated arms",
+            "combined into one group" if rules.shared_control == "combine" else "control split evenly",
+        ),
+        ("Rows", "analysis set primary only"),
+    )
+
+
+def _explanations(synthesis: MetaAnalysis) -> tuple[Section, ...]:
+    sections = []
+    if synthesis.moderators:
+        sections.append(
+            Section(
+                "Meta-regression",
+                "One moderator at a time. With fewer than ten studies a slope or its absence says little, and "
+                "trials that differ in one thing differ in others.",
+                (moderator_table(synthesis),),
+            )
+        )
+    if synthesis.subgroups:
+        sections.append(
+            Section("Subgroups", "One τ² for all subgroups. Exploratory.", (subgroup_table(synthesis),))
+        )
+    return tuple(sections)
+
+
+def moderator_table(synthesis: MetaAnalysis) -> Table:
+    """Return the coefficients of every meta-regression, or why there are none."""
+    rows: list[tuple[str, ...]] = []
+    for each in synthesis.moderators:
+        fitted = each.regression
+        if fitted is None:
+            rows.append((each.name, "", str(each.k), "", "", "", each.status))
+            continue
+        for i, name in enumerate(fitted.design.names):
+            rows.append(
+                (
+                    each.name,
+                    "per tenfold dose" if name == "log10 dose" else name,
+                    str(each.k),
+                    number(float(fitted.estimate[i])),
+                    interval(float(fitted.ci_low[i]), float(fitted.ci_high[i])),
+                    p_words(float(fitted.p[i])),
+                    each.status if i == 0 else "",
+                )
+            )
+    columns = ("Moderator", "Coefficient", "Studies", "Points", "95 % CI", "p", "Status")
+    return Table("Meta-regressions, points of difference", columns, tuple(rows), keys=2)
+
+
+def subgroup_table(synthesis: MetaAnalysis) -> Table:
+    """Return the pooled result of each subgroup and the test between them, or why there is none."""
+    rows: list[tuple[str, ...]] = []
+    for each in synthesis.subgroups:
+        if each.result is None:
+            rows.append((each.name, "", str(each.k), "", "", "", each.status))
+            continue
+        for i, (name, pooled) in enumerate(zip(each.result.groups, each.result.pooled, strict=True)):
+            rows.append(
+                (
+                    each.name,
+                    words(name),
+                    str(pooled.k),
+                    number(pooled.estimate),
+                    interval(*pooled.ci),
+                    p_words(each.result.p) if i == 0 else "",
+                    each.status if i == 0 else "",
+                )
+            )
+    columns = ("By", "Subgroup", "Studies", "Difference", "95 % CI", "Test of no difference", "Status")
+    return Table("Subgroups, points of difference", columns, tuple(rows), keys=2)
+
+
+def _influence(synthesis: MetaAnalysis) -> tuple[Section, ...]:
+    found = synthesis.influence
+    if found is None:
+        return ()
+    rows = tuple(
+        (
+            study.label,
+            number(float(found.rstudent[i]), 2),
+            number(float(found.dffits[i]), 2),
+            number(float(found.cooks_distance[i]), 2),
+            number(float(found.tau2_deleted[i])),
+            "yes" if found.influential[i] else "no",
+        )
+        for i, study in enumerate(synthesis.studies)
+    )
+    columns = ("Study", "Standardised residual", "DFFITS", "Cook's distance", "τ² without it", "Influential")
+    return (
+        Section(
+            "Influence",
+            "Case diagnostics of Viechtbauer and Cheung (2010, 10.1002/jrsm.11). A residual beyond ±2 is "
+            "unexpected for a model fitted without the study.",
+            (Table("Influence of each study", columns, rows),),
+        ),
+    )
+
+
+def _omitted(left_out: tuple[tuple[str, str], ...]) -> Section:
+    text = "" if left_out else "Every compared trial entered."
+    tables = (
+        (Table("Compared trials that did not enter", ("Trial", "Reason"), left_out, keys=2),)
+        if left_out
+        else ()
+    )
+    return Section("Left out", text, tables)
+
+
+def _sources(evidence: Evidence, synthesis: MetaAnalysis) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for study in synthesis.studies:
+        names[evidence.trial(study.contrast.trial_id).reference_id] = None
+        for group in (study.contrast.treated, study.contrast.control):
+            names |= dict.fromkeys(group.references if group else ())
+    if synthesis.mcid:
+        names[synthesis.mcid.reference_id] = None
+    return cited(evidence, tuple(names))
+
+
+def cited(evidence: Evidence, reference_ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return citations with their identifiers."""
+    found = [evidence.reference(name) for name in reference_ids]
+    return tuple(f"{ref.citation}{f' doi {ref.doi}' if ref.doi else f' {ref.url}'}" for ref in found)
+
+
+def event_finding(synthesis: EventSynthesis) -> str:
+    """Say what was counted, and whether a ratio can be given."""
+    treated, control = words(synthesis.scope.intervention), either(synthesis.scope.comparator)
+    head = (
+        f"{heading(words(synthesis.event))}: {per_1000(synthesis.control)} with {control} and "
+        f"{per_1000(synthesis.treated)} with {treated}, in {len(synthesis.studies)} "
+        f"{'trial' if len(synthesis.studies) == 1 else 'trials'}."
+    )
+    pooled = synthesis.pooled[0]
+    if pooled.estimate is None or pooled.ci is None:
+        return f"{head} A ratio cannot be given: {ratio(pooled)}. The upper bounds are the numbers to read."
+    low, high = (math.exp(end) for end in pooled.ci)
+    reading = (
+        "The interval includes fewer and more events with either."
+        if low <= 1 <= high
+        else f"The interval lies on the side of {'fewer' if high < 1 else 'more'} events with {treated}."
+    )
+    return f"{head} Risk ratio {ratio(pooled)} (Mantel-Haenszel). {reading}"
+
+
+def event_summary(synthesis: EventSynthesis) -> Table:
+    """Return the risks of both sides and every pooled ratio as a table of name and value."""
+    treated, control = words(synthesis.scope.intervention), either(synthesis.scope.comparator)
+    rows = [
+        (
+            f"{heading(control)}",
+            f"{synthesis.control.events}/{synthesis.control.n}: {per_1000(synthesis.control)}",
+        ),
+        (
+            f"{heading(treated)}",
+            f"{synthesis.treated.events}/{synthesis.treated.n}: {per_1000(synthesis.treated)}",
+        ),
+    ]
+    if synthesis.all_treated:
+        every = synthesis.all_treated
+        rows.append(
+            (
+                f"{heading(treated)}, all {every.arms} arms of {every.trials} trials, with or without comparator",
+                f"{every.risk.events}/{every.risk.n}: {per_1000(every.risk)}",
+            )
+        )
+    names = {"RR": "Risk ratio", "OR": "Odds ratio", "RD": "Risk difference per 1,000"}
+    rows += [(f"{names[p.measure]}, {p.method}", ratio(p)) for p in synthesis.pooled]
+    model = synthesis.model
+    for group, risk, ci in zip(model.groups, model.risk, model.risk_ci, strict=True):
+        name = control if group == "control" else treated
+        rows.append(
+            (
+                f"{heading(name)}, beta-binomial",
+                f"{number(1000 * risk)} per 1,000 ({interval(1000 * ci[0], 1000 * ci[1])})",
+            )
+        )
+    rows.append(("Odds ratio, beta-binomial", _odds(synthesis)))
+    return Table(
+        "Patients with the event; exact 95 % intervals, patients of all trials added up",
+        ("Result", "Value"),
+        tuple(rows),
+    )
+
+
+def _odds(synthesis: EventSynthesis) -> str:
+    model = synthesis.model
+    if model.ci is None:
+        return "no event on one side or both: not estimable"
+    ends = ["" if end is None else number(math.exp(end), 2) for end in model.ci]
+    if model.log_odds_ratio is None:
+        return (
+            f"no finite estimate; at most {ends[1]}" if ends[1] else f"no finite estimate; at least {ends[0]}"
+        )
+    return f"{number(math.exp(model.log_odds_ratio), 2)} ({ends[0]} to {ends[1]})"
+
+
+def event_cautions(synthesis: EventSynthesis) -> tuple[str, ...]:
+    """Say what a reader must know before using the counts."""
+    months = [study.table.months for study in synthesis.studies]
+    return (
+        f"Follow-up differs between trials ({min(months):g} to {max(months):g} months). Trials of this size cannot "
+        "show rare harms: no event is not the same as no risk.",
+        "Counts come from what reports print; an event that is not printed is not counted as zero.",
+    )
+
+
+def event_page(synthesis: EventSynthesis, evidence: Evidence, command: str) -> Page:
+    """Return the page of a synthesis of an adverse event."""
+    treated, control = words(synthesis.scope.intervention), either(synthesis.scope.comparator)
+    names = dict.fromkeys(ref for study in synthesis.studies for ref in study.table.references)
+    return Page(
+        kind="Evidence synthesis: harms",
+        title=f"{heading(treated)} against {control}: {words(synthesis.event)}",
+        facts=f"{heading(words(synthesis.scope.indication))} · {len(synthesis.studies)} trials, "
+        f"{synthesis.treated.n + synthesis.control.n:,} patients",
+        finding=event_finding(synthesis),
+        remarks=event_cautions(synthesis),
+        summary=event_summary(synthesis),
+        figures=(event_forest(synthesis), prisma(synthesis.stages, synthesis.left_out)),
+        sections=(_omitted(synthesis.left_out),),
+        choices=event_choices(synthesis),
+        sources=cited(evidence, tuple(names)),
+        command=command,
+        evidence_hash=synthesis.evidence_hash,
+    )
+
+
+def event_choices(synthesis: EventSynthesis) -> tuple[tuple[str, str], ...]:
+    """Name every choice that moves the counts."""
+    return (
+        ("Pooling", "Mantel-Haenszel without correction; beta-binomial with one overdispersion; Peto beside"),
+        ("Follow-up", "the same on both sides; of several the longest"),
+        (
+            "Several treated arms",
+            "combined into one group" if synthesis.shared_control == "combine" else "control split evenly",
+        ),
+        ("Two knees of one person", "left out: pairs were not read"),
+        ("Rows", "analysis set primary only; rows of a category are never summed within an arm"),
+    )
