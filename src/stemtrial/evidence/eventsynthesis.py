@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stemtrial.evidence.betabinomial import BetaBinomial, beta_binomial
-from stemtrial.evidence.rareevents import Measure, PooledTables, Risk, exact_risk, mantel_haenszel, peto
-from stemtrial.evidence.safety import (
+from stemtrial.evidence.events2x2 import (
     EventTable,
     SharedControl,
     arm_counts,
     asks_for,
     event_tables,
 )
+from stemtrial.evidence.rareevents import Measure, PooledTables, Risk, exact_risk, mantel_haenszel, peto
 from stemtrial.evidence.scope import Scope, Stage, label, within
 from stemtrial.evidence.tables import Evidence
 
@@ -93,7 +93,7 @@ def synthesise_events(
     event
         A category of the tables, or one event by its name.
     shared_control, level
-        As in :func:`~stemtrial.evidence.safety.event_tables`; level of all intervals.
+        As in :func:`~stemtrial.evidence.events2x2.event_tables`; level of all intervals.
 
     Raises
     ------

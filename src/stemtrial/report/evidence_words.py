@@ -65,11 +65,11 @@ def finding(synthesis: MetaAnalysis) -> str:
         head = f"One trial only, so nothing was pooled: {study.label} found a difference of {estimate}"
     else:
         head = f"Over {pooled.k} studies the mean difference between {sides} at about {month} months is {estimate}"
-    side = "with " + words(synthesis.scope.intervention if high < 0 else either(synthesis.scope.comparator))
+    side = "with " + words(synthesis.scope.intervention)
     if low <= 0 <= high:
-        reading = f"The interval includes no difference, lower and higher {synthesis.outcome} with either."
+        reading = f"The interval includes a better and a worse score {side}."
     else:
-        reading = f"The interval lies on the side of a better score {side}."
+        reading = f"The interval lies on the side of a {'better' if high < 0 else 'worse'} score {side}."
     if pooled.prediction is not None:
         first, last = pooled.prediction
         crosses = "includes" if first <= 0 <= last else "excludes"

@@ -19,7 +19,7 @@ from stemtrial.report.wording import MINUS, THIN, interval, number
 WIDTH = 980.0
 LINE = 26.0
 TOP = 58.0
-LEFT, RIGHT = 458.0, 712.0
+LEFT, RIGHT = 456.0, 692.0
 """Ends of the plotting area of a forest plot, between the groups' numbers and the results."""
 
 

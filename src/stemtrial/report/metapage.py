@@ -103,12 +103,11 @@ def cautions(synthesis: MetaAnalysis) -> tuple[str, ...]:
             "Placebo injections whose composition was not read are not counted as saline; "
             "add --comparator placebo to include them."
         )
-    compared = len(synthesis.studies) + len(synthesis.left_out)
+    compared = len(synthesis.stages[-2].trials)
     if synthesis.left_out:
         found.append(
-            f"{len(synthesis.left_out)} compared trials are left out, mostly because no usable number was read. "
-            f"The {len(synthesis.studies)} studies used of {compared} need not be typical: trials without a "
-            "difference often print less."
+            f"{len(synthesis.left_out)} of {compared} compared trials are left out; the reasons stand below. If "
+            "trials without a difference print less, the result leans towards larger effects."
         )
     return tuple(found)
 
@@ -171,22 +170,22 @@ def moderator_table(synthesis: MetaAnalysis) -> Table:
     for each in synthesis.moderators:
         fitted = each.regression
         if fitted is None:
-            rows.append((each.name, "", str(each.k), "", "", "", each.status))
+            rows.append((each.name, "", each.status, str(each.k), "", "", ""))
             continue
         for i, name in enumerate(fitted.design.names):
             rows.append(
                 (
                     each.name,
                     "per tenfold dose" if name == "log10 dose" else name,
+                    each.status if i == 0 else "",
                     str(each.k),
                     number(float(fitted.estimate[i])),
                     interval(float(fitted.ci_low[i]), float(fitted.ci_high[i])),
                     p_words(float(fitted.p[i])),
-                    each.status if i == 0 else "",
                 )
             )
-    columns = ("Moderator", "Coefficient", "Studies", "Points", "95 % CI", "p", "Status")
-    return Table("Meta-regressions, points of difference", columns, tuple(rows), keys=2)
+    columns = ("Moderator", "Coefficient", "Status", "Studies", "Points", "95 % CI", "p")
+    return Table("Meta-regressions, points of difference", columns, tuple(rows), keys=3)
 
 
 def subgroup_table(synthesis: MetaAnalysis) -> Table:
@@ -194,22 +193,22 @@ def subgroup_table(synthesis: MetaAnalysis) -> Table:
     rows: list[tuple[str, ...]] = []
     for each in synthesis.subgroups:
         if each.result is None:
-            rows.append((each.name, "", str(each.k), "", "", "", each.status))
+            rows.append((each.name, "", each.status, str(each.k), "", "", ""))
             continue
         for i, (name, pooled) in enumerate(zip(each.result.groups, each.result.pooled, strict=True)):
             rows.append(
                 (
                     each.name,
                     words(name),
+                    each.status if i == 0 else "",
                     str(pooled.k),
                     number(pooled.estimate),
                     interval(*pooled.ci),
                     p_words(each.result.p) if i == 0 else "",
-                    each.status if i == 0 else "",
                 )
             )
-    columns = ("By", "Subgroup", "Studies", "Difference", "95 % CI", "Test of no difference", "Status")
-    return Table("Subgroups, points of difference", columns, tuple(rows), keys=2)
+    columns = ("By", "Subgroup", "Status", "Studies", "Difference", "95 % CI", "Test of no difference")
+    return Table("Subgroups, points of difference", columns, tuple(rows), keys=3)
 
 
 def _influence(synthesis: MetaAnalysis) -> tuple[Section, ...]:

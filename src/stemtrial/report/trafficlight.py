@@ -15,9 +15,9 @@ LINE = 30.0
 COLUMNS = (
     ("Study", 4.0),
     ("Risk of bias", 290.0),
-    ("Allocation", 410.0),
-    ("Blinding", 540.0),
-    ("Spread", 640.0),
+    ("Allocation", 452.0),
+    ("Blinding", 566.0),
+    ("Spread", 654.0),
 )
 
 
