@@ -75,7 +75,7 @@ def table() -> tuple[Target, ...]:
     with files("stemtrial.mechanism").joinpath("data/targets.csv").open(encoding="utf-8") as file:
         return tuple(
             Target(
-                **{
+                **{  # type: ignore[arg-type]
                     **row,
                     "number": int(row["number"]),
                     "days": tuple(float(d) for d in row["days"].split()),
