@@ -187,6 +187,17 @@ def qualities() -> str:
     return table(("basis of the value", "constants"), [*rows, ["**all**", f"**{count.total()}**"]])
 
 
+def targets() -> str:
+    """Published results that the model is held against."""
+    text = files("stemtrial.mechanism").joinpath("data/targets.csv").read_text(encoding="utf-8")
+    rows = [
+        [plain(r["what"]), r["value"], f"{r['low']} to {r['high']}", plain(r["unit"]), plain(r["source"]),
+         "agrees" if r["expected"] == "pass" else "**misfit**"]
+        for r in csv.DictReader(text.splitlines())
+    ]  # fmt: skip
+    return table(("target", "published", "counts as agreement", "unit", "source", "model"), rows)
+
+
 def correlations() -> str:
     """Correlations of the covariates with their basis."""
     text = files("stemtrial.population").joinpath("data/correlations.csv").read_text(encoding="utf-8")
