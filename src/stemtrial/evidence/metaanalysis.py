@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,11 +14,11 @@ from stemtrial.evidence.influence import Influence, influence
 from stemtrial.evidence.metareg import Regression, regress
 from stemtrial.evidence.pairwise import Pooled, Prediction, pool
 from stemtrial.evidence.schema import Trial
-from stemtrial.evidence.scope import Scope, Stage, label, within
-from stemtrial.evidence.selection import Selection
+from stemtrial.evidence.scope import Scope, Stage, Within, label, within
 from stemtrial.evidence.smallstudy import Egger, PetPeese, TrimAndFill, egger, pet_peese, trim_and_fill
 from stemtrial.evidence.subgroups import Subgroups, subgroups
 from stemtrial.evidence.tables import Evidence
+from stemtrial.evidence.vocabulary import Construct
 from stemtrial.scales import ImportantDifference, mcid
 
 MODERATORS: Mapping[str, str] = {
@@ -243,8 +243,8 @@ def analyse(
         raise InputError(
             *(Problem("is not known", field=f, value=name, allowed=allowed) for f, name in unknown)
         )
-    Selection(construct=outcome)
     inside = within(evidence, scope)
+    _require_scores(inside, outcome, month, window)
     found = contrasts(
         inside.evidence,
         indication=scope.indication,
@@ -289,6 +289,30 @@ def analyse(
         subgroups=tuple(_grouped(inside.evidence, name, found.found, choices) for name in by),
         mcid=important_difference(scope.indication, outcome),
     )
+
+
+def _require_scores(inside: Within, outcome: str, month: float, window: tuple[float, float]) -> None:
+    """Raise unless a compared trial has a primary score of the outcome in the window."""
+    if outcome not in get_args(Construct):
+        allowed = ", ".join(get_args(Construct))
+        raise InputError(Problem("is not known", field="outcome", value=outcome, allowed=allowed))
+    trials = inside.stages[-1].trials
+    rows = [r for trial in trials for r in inside.evidence.outcomes_of(trial) if usable(r, outcome)]
+    times = sorted({row.time_months for row in rows if row.time_months > 0})
+    if not any(window[0] <= time <= window[1] for time in times):
+        field, value = (
+            ("months", f"{month:g} within {window[0]:g} to {window[1]:g}") if times else ("outcome", outcome)
+        )
+        found = f"visits at months {', '.join(f'{time:g}' for time in times)}" if times else None
+        raise InputError(
+            Problem(
+                f"leaves nothing of the {len(trials)} trials before it",
+                field=field,
+                value=value,
+                allowed=found,
+                hint=None if times else "none of them has a primary score of it",
+            )
+        )
 
 
 def important_difference(indication: str, outcome: str) -> ImportantDifference | None:

@@ -51,7 +51,7 @@ def benefit_harm_plane(options: Sequence[Option], outcome: str, harm: str, mcid:
         key="benefit-harm",
         title=f"Benefit on {outcome} beside {harm}",
         description=(
-            f"Upwards: points of {outcome} gained on 0\N{WORD JOINER}–\N{WORD JOINER}100 against the comparator of "
+            f"Upwards: points of {outcome} taken away on 0\N{WORD JOINER}–\N{WORD JOINER}100 against the comparator of "
             f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals. Hollow marks: no event "
             "was seen, and the line ends at the upper 95 % bound. Upper left is better. The options were studied in "
             "different trials, populations and lengths of follow-up: the plane sets them side by side and is no "
@@ -66,7 +66,7 @@ def _draw(options: Sequence[Option], outcome: str, harm: str, mcid: float | None
     low, high = widen([0.0, mcid or 0.0, *(end for option in options for end in option.benefit_ci)])
     most = widen([0.0, *(option.per_1000_ci[1] for option in options)])[1]
     plot = Plot(x=(0, most), y=(low, high), title="", width=760, height=460, left=52, top=36)
-    plot.grid_y(ticks(low, high), f"Points of {outcome} gained (higher is better ↑)")
+    plot.grid_y(ticks(low, high), f"Points of {outcome} taken away (higher is better ↑)")
     plot.grid_x(ticks(0, most), f"Patients of 1,000 with {harm} (← fewer is better)", lines=True)
     plot.rule(INK, y=0, width=1.4)
     if mcid:
@@ -105,5 +105,5 @@ def _table(options: Sequence[Option], harm: str) -> Table:
         )
         for o in options
     )
-    columns = ("Option", "Points gained", "95 %", f"{heading(harm)}, per 1,000", "95 %", "Source")
+    columns = ("Option", "Points taken away", "95 %", f"{heading(harm)}, per 1,000", "95 %", "Source")
     return Table("Benefit and harm of each option", columns, rows)

@@ -12,7 +12,7 @@ from stemtrial.report.forest import Pool, Row, draw_rows
 from stemtrial.report.trafficlight import NAMES, key
 from stemtrial.report.wording import interval, number
 
-_TICKS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_TICKS, _WIDE_TICKS = (0.1, 0.3, 1.0, 3.0, 10.0), (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 def per_1000(risk: Risk) -> str:
@@ -61,6 +61,7 @@ def event_forest(synthesis: EventSynthesis) -> Figure:
     ]
     reach = min(max([math.log(10), *ends]), math.log(100))
     axis = (-reach * 1.04, reach * 1.04)
+    ticks = _TICKS if reach < math.log(20) else _WIDE_TICKS
     added = any(row.label.endswith("*") for row in rows)
     below = [
         f"{heading(control)}: {per_1000(synthesis.control)}; {treated}: {per_1000(synthesis.treated)} "
@@ -73,7 +74,7 @@ def event_forest(synthesis: EventSynthesis) -> Figure:
         rows,
         pools,
         axis=axis,
-        marks_at=[math.log(tick) for tick in _TICKS if axis[0] <= math.log(tick) <= axis[1]],
+        marks_at=[math.log(t) for t in ticks if axis[0] <= math.log(t) <= axis[1]],
         lines=[],
         null=0.0,
         names=(control, treated),

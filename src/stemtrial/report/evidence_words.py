@@ -8,6 +8,9 @@ from stemtrial.report.wording import MINUS, interval, number
 
 _NAMES = {
     "cell_therapy": "cells",
+    "cells_autologous": "autologous cells",
+    "cells_donor": "donor cells",
+    "cells_expanded": "culture-expanded cells",
     "knee_oa": "knee osteoarthritis",
     "hip_oa": "hip osteoarthritis",
     "prp": "PRP",

@@ -260,7 +260,7 @@ def _study_line(plot: Plot, row: Row, y: float, heaviest: float) -> None:
     if row.ci is not None and row.estimate is not None:
         whisker(plot, row.ci, y, BLUE, 1.8)
         if plot.x[0] <= row.estimate <= plot.x[1]:
-            half = 2.5 + 5.5 * math.sqrt((row.weight or 0.0) / heaviest)
+            half = 4.5 if row.weight is None else 2.5 + 5.5 * math.sqrt(row.weight / heaviest)
             plot.box(plot.px(row.estimate) - half, y - half, 2 * half, 2 * half, BLUE)
     plot.text(864, y + 4.4, row.result, "end", INK)
     if row.weight is not None:

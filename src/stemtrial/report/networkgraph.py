@@ -47,7 +47,7 @@ def network_graph(
 
 def _draw(patients: Mapping[str, float], trials: Mapping[tuple[str, str], int], reference: str) -> Markup:
     names = [reference, *sorted(name for name in patients if name != reference)]
-    width, height, ring = 720.0, 520.0, 175.0
+    width, height, ring = 780.0, 460.0, 160.0
     plot = Plot(x=(0, 1), y=(0, 1), title="", width=width, height=height)
     centre = (width / 2, height / 2)
     spots = {
@@ -70,10 +70,14 @@ def _draw(patients: Mapping[str, float], trials: Mapping[tuple[str, str], int], 
         x, y = spots[name]
         radius = 7 + 22 * math.sqrt(patients[name] / most)
         plot.dot(x, y, BLACK if name == reference else BLUE, radius)
-        below = y >= centre[1] - 1
-        shift = radius + 17 if below else -radius - 23
-        plot.text(x, y + shift, heading(words(name)), "middle", INK, bold=True, halo=True)
-        plot.text(x, y + shift + 16, f"n = {number(patients[name], 0)}", "middle", MUTED, halo=True)
+        away = (x - centre[0]) / (1.25 * ring)
+        beside = abs(away) > 0.3
+        shift = radius + 8 if beside else 0.0
+        place = x + (shift if away > 0 else -shift)
+        anchor = ("start" if away > 0 else "end") if beside else "middle"
+        row = y - 3 if beside else y - radius - 24 if y < centre[1] else y + radius + 17
+        plot.text(place, row, heading(words(name)), anchor, INK, bold=True, halo=True)
+        plot.text(place, row + 16, f"n = {number(patients[name], 0)}", anchor, MUTED, halo=True)
     spoken = "; ".join(f"{words(a)} and {words(b)}: {count}" for (a, b), count in sorted(trials.items()))
     return plot.svg(f"Trials that compare treatments directly. {spoken}.")
 

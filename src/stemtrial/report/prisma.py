@@ -66,6 +66,8 @@ def _name(stage: Stage) -> str:
         return "Trials in the tables"
     if field in ("indication", "intervention", "comparator", "product", "origin", "source", "blinding"):
         return f"{field.capitalize()}: {' or '.join(words(part) for part in value.split(' or '))}"
+    if field == "event":
+        return f"Both sides report {words(value.removesuffix(' on both sides'))}"
     return stage.condition[:1].upper() + stage.condition[1:]
 
 
@@ -105,7 +107,8 @@ def _side(gone: int, left_out: Sequence[tuple[str, str]]) -> list[str]:
     lines = [f"*Left out: {_trials(gone)}"]
     for reason, trials in _reasons(left_out).items():
         lines += wrap(f"{len(trials)}: {reason}", 64, subsequent_indent="   ", max_lines=3, placeholder="…")
-    return lines
+    silent = gone - len({trial for trial, _ in left_out})
+    return [*lines, f"{silent}: do not report it"] if silent else lines
 
 
 def _height(lines: Sequence[str]) -> float:

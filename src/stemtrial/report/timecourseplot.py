@@ -54,8 +54,8 @@ def time_course_plot(courses: Sequence[EffectCourse], reference: str, mcid: floa
             f"Difference in mean score, treatment minus {words(reference)}, points of "
             "0\N{WORD JOINER}–\N{WORD JOINER}100 where below 0 favours the treatment. Line: posterior mean; dark "
             "band: 95 % credible interval of the mean effect; light band: 95 % prediction interval of a further "
-            f"trial. Dots with whiskers: trials that compare the two directly.{lines} Months without dots near them "
-            "rest on other comparisons and on the shape of the curve."
+            f"trial. Dots with whiskers (cut at the axis): trials that compare the two directly.{lines} Months "
+            "without dots near them rest on other comparisons and on the shape of the curve."
         ),
         panels=tuple(Panel(_draw(courses, course, reference, mcid), _table(course)) for course in courses),
     )
@@ -69,6 +69,7 @@ def _draw(
         seen += [*each.low, *each.high]
     span = max(seen) - min(seen)
     wide = [end for each in courses for end in (*each.prediction_low, *each.prediction_high)]
+    wide += [end for each in courses for point in each.observed for end in point[1:]]
     seen += [min(max(end, min(seen) - 0.5 * span), max(seen) + 0.5 * span) for end in wide]
     low, high = widen(seen)
     colour = (
