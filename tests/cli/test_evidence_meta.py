@@ -94,7 +94,6 @@ def test_every_choice_reaches_the_numbers():
         ("--basis", "change"),
         ("--strict",),
         ("--shared-control", "split"),
-        ("--window", "0"),
         ("--product", "culture_expanded"),
         ("--origin", "allogeneic"),
         ("--blinding", "double"),
@@ -102,7 +101,7 @@ def test_every_choice_reaches_the_numbers():
     ):
         other = json.loads(invoke(*HA, *option, "--json"))["pooled"]
         changed = {key for key in base if base[key] != other[key]}
-        assert changed & {"estimate", "ci", "prediction"} or option == ("--window", "0"), option
+        assert changed & {"estimate", "ci", "prediction"}, option
 
 
 def test_csv_is_one_row_a_study():
@@ -156,6 +155,21 @@ def test_bad_input_is_one_message(arguments, code, words):
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_no_convergence_exits_with_3_and_says_what_to_try():
+    code = (
+        "import functools, sys, stemtrial.evidence.metaanalysis as m; "
+        "m.pool = functools.partial(m.pool, max_steps=1); "
+        f"sys.argv = {['stemtrial', 'evidence', 'meta', *HA]!r}; "
+        "from stemtrial.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "did not converge in 1 steps" in done.stderr
+    assert "use method PM or DL" in done.stderr
 
 
 def test_one_trial_is_given_and_not_pooled():

@@ -101,7 +101,7 @@ def test_the_diamond_stands_at_the_pooled_interval(found, page):
     diamond = next(p for p in root.iter(f"{name}polygon") if p.get("data-kind") == "pooled")
     xs = [float(point.split(",")[0]) for point in diamond.get("points").split()]
     values = [v1 + (x - x1) * (v2 - v1) / (x2 - x1) for x in xs]
-    assert (min(values), max(values)) == pytest.approx(found.pooled.ci, abs=0.02 * (v2 - v1) / (x2 - x1) * 5)
+    assert (min(values), max(values)) == pytest.approx(found.pooled.ci, abs=0.1 * (v2 - v1) / (x2 - x1))
     assert values[1] == pytest.approx(found.pooled.estimate, abs=0.1)
 
 
@@ -122,9 +122,8 @@ def test_text_of_the_tables_is_escaped(evidence, found):
 
 def test_nothing_is_fetched(page):
     html = render(page)
-    assert not re.search(
-        r'(src|href)="(?!#|https://(doi\.org|pmc\.)|data:)', html.replace('href="https://', 'href="https://')
-    )
+    addresses = re.findall(r'\b(?:src|href)="([^"]*)"', html)
+    assert all(re.match(r"#|data:|https://(doi\.org|pmc\.)", address) for address in addresses)
     assert not re.search(r'<(script|link rel="stylesheet"|img|iframe)', html)
 
 

@@ -84,7 +84,7 @@ def within(evidence: Evidence, scope: Scope) -> Within:
     Examples
     --------
     >>> from stemtrial.evidence import load
-    >>> found = within(load(), Scope(indication="knee_oa", comparator=("prp",), blinding=("double",)))
+    >>> found = within(load(), Scope(indication="knee_oa", comparator=("prp",), blinding=("open",)))
     >>> [(stage.condition, len(stage.trials)) for stage in found.stages][:2]
     [('in the tables', 92), ('indication knee_oa', 55)]
     """
