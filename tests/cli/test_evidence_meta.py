@@ -160,7 +160,7 @@ def test_bad_input_is_one_message(arguments, code, words):
 def test_no_convergence_exits_with_3_and_says_what_to_try():
     code = (
         "import functools, sys, stemtrial.evidence.metaanalysis as m; "
-        "m.pool = functools.partial(m.pool, max_steps=1); "
+        "m.pool = functools.partial(m.pool, max_steps=0); "
         f"sys.argv = {['stemtrial', 'evidence', 'meta', *HA]!r}; "
         "from stemtrial.cli import main; main()"
     )
@@ -168,7 +168,7 @@ def test_no_convergence_exits_with_3_and_says_what_to_try():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert "did not converge in 1 steps" in done.stderr
+    assert "did not converge in 0 steps" in done.stderr
     assert "use method PM or DL" in done.stderr
 
 
