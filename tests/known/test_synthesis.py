@@ -91,7 +91,8 @@ def test_one_trial_says_so_and_gives_the_trial(evidence):
     found = ask(evidence, ("saline",))
     assert found.pooled.status == "single_study"
     assert found.pooled.estimate == found.studies[0].contrast.y
-    assert (found.variants, found.left_one_out, found.influence) == ((), (), None)
+    assert (found.variants, found.left_one_out, found.influence.result) == ((), (), None)
+    assert found.influence.status == "not assessed: fewer than 3 studies"
     assert found.small_studies.status == "too_few_studies"
 
 
@@ -161,6 +162,17 @@ def test_no_convergence_is_not_credible(evidence):
     same = replace(evidence, outcomes=(*kept, *twin))
     with pytest.raises(NotCredibleError, match="use test t or adhoc"):
         ask(same)
+
+
+def test_side_results_that_fail_say_so_and_leave_the_main_result(evidence):
+    """Without shapiro_2018 both trials left at 3 months find -9.0: no scatter for Hartung and Knapp."""
+    found = ask(evidence, ("saline",), 3.0, (1.0, 5.0))
+    assert found.pooled.k == 3
+    assert found.influence.result is None
+    assert "use test t or adhoc" in found.influence.status
+    failed = [v for v in found.left_one_out if v.pooled is None]
+    assert [v.name for v in failed] == ["without Shapiro 2018"]
+    assert "use test t or adhoc" in failed[0].status
 
 
 def test_labels_come_from_the_citation(evidence):

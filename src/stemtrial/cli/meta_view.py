@@ -137,12 +137,11 @@ def _print_robustness(console: Console, synthesis: MetaAnalysis) -> None:
         console.print(f"Leaving one study out: from {ends[0]} to {ends[1]}.")
     else:
         console.print("Leaving one study out: not possible with one study.")
-    if synthesis.influence is None:
-        console.print("Influence: not assessed (fewer than 3 studies).")
+    found = synthesis.influence.result
+    if found is None:
+        console.print(f"Influence: {synthesis.influence.status}.")
     else:
-        named = [
-            s.label for s, yes in zip(synthesis.studies, synthesis.influence.influential, strict=True) if yes
-        ]
+        named = [s.label for s, yes in zip(synthesis.studies, found.influential, strict=True) if yes]
         console.print(f"Influential studies (Viechtbauer and Cheung): {', '.join(named) or 'none'}.")
     console.print(small_studies(synthesis))
 

@@ -138,6 +138,14 @@ class SmallStudies:
 
 
 @dataclass(frozen=True)
+class Diagnosed:
+    """Case diagnostics; ``result`` is ``None`` where ``status`` says why."""
+
+    result: Influence | None
+    status: str
+
+
+@dataclass(frozen=True)
 class Rows:
     """Outcome rows of the compared trials, step by step: in the tables to used in a contrast."""
 
@@ -166,7 +174,7 @@ class MetaAnalysis:
     variants
         The same by the other methods, and without imputed SDs, trials at high risk, and so on.
     left_one_out, influence
-        Result without each study in turn, empty for one study; case diagnostics, ``None`` below three.
+        Result without each study in turn, empty for one study; case diagnostics.
     small_studies, moderators, subgroups
         Further analyses, each with a status.
     mcid
@@ -186,7 +194,7 @@ class MetaAnalysis:
     pooled: Pooled
     variants: tuple[Variant, ...]
     left_one_out: tuple[Variant, ...]
-    influence: Influence | None
+    influence: Diagnosed
     small_studies: SmallStudies
     moderators: tuple[Moderated, ...]
     subgroups: tuple[Grouped, ...]
@@ -283,7 +291,7 @@ def analyse(
         pooled=pooled,
         variants=tuple(_variants(studies, choices)) if k > 1 else (),
         left_one_out=_without_each(studies, choices) if k > 1 else (),
-        influence=influence(found.y, found.v, method=choices.method, test=choices.test) if k > 2 else None,
+        influence=_influence(found.y, found.v, choices),
         small_studies=_small_studies(found.y, found.v, choices),
         moderators=tuple(_moderated(inside.evidence, name, found.found, choices) for name in moderators),
         subgroups=tuple(_grouped(inside.evidence, name, found.found, choices) for name in by),
@@ -413,6 +421,15 @@ def _rows(
             for arm in group.arms if group else ():
                 arms[trial, arm] = 1 if group is None or group.baseline_month is None else 2
     return Rows(len(rows), len(scores), len(timely), sum(arms.values()))
+
+
+def _influence(y: tuple[float, ...], v: tuple[float, ...], choices: Choices) -> Diagnosed:
+    if len(y) < 3:
+        return Diagnosed(None, "not assessed: fewer than 3 studies")
+    try:
+        return Diagnosed(influence(y, v, method=choices.method, test=choices.test), "ok")
+    except NotCredibleError as error:
+        return Diagnosed(None, f"not assessed: {error}")
 
 
 def _small_studies(y: tuple[float, ...], v: tuple[float, ...], choices: Choices) -> SmallStudies:

@@ -212,9 +212,9 @@ def subgroup_table(synthesis: MetaAnalysis) -> Table:
 
 
 def _influence(synthesis: MetaAnalysis) -> tuple[Section, ...]:
-    found = synthesis.influence
+    found = synthesis.influence.result
     if found is None:
-        return ()
+        return (Section("Influence", f"{heading(synthesis.influence.status)}.", ()),)
     rows = tuple(
         (
             study.label,
