@@ -19,7 +19,7 @@ import numpy as np
 from stemtrial.calibration import prior
 from stemtrial.mechanism import _generated, equations, reference
 from stemtrial.mechanism.cohort import Cohort
-from stemtrial.mechanism.grid import Grid
+from stemtrial.mechanism.grid import STANDARD, Grid
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS, tabulate
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH, Schedule, schedule
 from stemtrial.mechanism.treatments import Cells, Saline
@@ -77,6 +77,16 @@ def case(arm, groups, patients):
     shared = prior.draw(7, replicates)
     found = enrol(People.draw(POPULATION, 7, replicates, 0, patients), shared, autologous=False)
     return Case(given, dict(found.states), dict(found.constants), shared)
+
+
+def slice_groups(work, groups):
+    """The same case with some of the groups."""
+    return Case(
+        work.schedule,
+        {k: v[groups] for k, v in work.states.items()},
+        {k: v[groups] for k, v in work.patient.items()},
+        {k: np.asarray(v)[groups] for k, v in work.shared.items()},
+    )
 
 
 def days():
@@ -151,12 +161,11 @@ def _jax_field(work: Case):
     return field
 
 
-def diffrax_vmap(work: Case, count: int, rtol: float):
+def _diffrax_solve(work: Case, rtol: float):
+    """Function from initial states, patient and shared constants of one patient to pain at the visits."""
     import diffrax
-    import jax
     import jax.numpy as jnp
 
-    jax.config.update("jax_enable_x64", True)
     field = _jax_field(work)
     doses = [(e.start, e.amount) for e in work.schedule.doses]
     nodes = sorted({0.0, *(d for d, _ in doses), days()[-1]})
@@ -167,27 +176,113 @@ def diffrax_vmap(work: Case, count: int, rtol: float):
         for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
             amount = sum(a for d, a in doses if d == start)
             y = y.at[0].add(p["f_ret"] * amount)
-            at = jnp.array([d for d in days() if start < d <= stop] + ([] if stop in days() else [stop]))
+            inside = [d for d in days() if start < d <= stop]
+            at = jnp.array([*inside, *([] if stop in inside else [stop])])
             solution = diffrax.diffeqsolve(
                 diffrax.ODETerm(field), diffrax.Kvaerno3(), start, stop, 0.1, y, (q, p),
-                saveat=diffrax.SaveAt(ts=at), stepsize_controller=controller, max_steps=4096,
+                saveat=diffrax.SaveAt(ts=at), stepsize_controller=controller, max_steps=1024,
             )  # fmt: skip
-            found.append(solution.ys)
+            found.append(solution.ys[: len(inside)])
             y = solution.ys[-1]
-        return jnp.concatenate(found)
+        states = jnp.concatenate(found)
+        z = states[:, 9] + states[:, 10]
+        return 100 * z / (1 + z) - states[:, 11]
+
+    return solve
+
+
+def _stacked(work: Case, count: int):
+    import jax.numpy as jnp
 
     people = list(work.part(count))
     y = jnp.array([[x[name] for name in equations.STATES] for x, _, _ in people])
     q = {k: jnp.array([person[1][k] for person in people]) for k in people[0][1]}
     p = {k: jnp.array([person[2][k] for person in people]) for k in people[0][2]}
-    run = jax.jit(jax.vmap(solve))
-    jax.block_until_ready(run(y, q, p))
+    return y, q, p
+
+
+def diffrax_vmap(work: Case, count: int, rtol: float):
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    given = _stacked(work, count)
+    run = jax.jit(jax.vmap(_diffrax_solve(work, rtol)))
+    jax.block_until_ready(run(*given))
     start = time.perf_counter()
-    states = np.asarray(jax.block_until_ready(run(y, q, p)))
-    seconds = time.perf_counter() - start
-    keep = [i for i, d in enumerate(sorted({*days(), *nodes[1:]})) if d in days()]
-    z = states[:, keep, 9] + states[:, keep, 10]
-    return seconds, 100 * z / (1 + z) - states[:, keep, 11]
+    pain = np.asarray(jax.block_until_ready(run(*given)))
+    return time.perf_counter() - start, pain
+
+
+def log_likelihoods(work: Case, count: int):
+    """Log likelihood of mean pain at the visits as a function of four log multipliers, by our step and by diffrax.
+
+    The multipliers act on the reprogramming rate, its loss, the contextual response and its rate.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    y, q, p = _stacked(work, count)
+    observed = jnp.array([45.0, 43.0, 43.0, 44.0, 45.0, 46.0])
+
+    def changed(theta):
+        scale = jnp.exp(theta)
+        shared = {**p, "r_on": p["r_on"] * scale[0], "k_R": p["k_R"] * scale[1], "k_B": p["k_B"] * scale[3]}
+        return {**q, "ctx": q["ctx"] * scale[2]}, shared
+
+    def likelihood(pain):
+        return -0.5 * (((pain.mean(axis=0) - observed) / 2.0) ** 2).sum()
+
+    solve = jax.vmap(_diffrax_solve(work, 1e-3))
+
+    def theirs(theta):
+        return likelihood(solve(y, *changed(theta)))
+
+    def ours(theta):
+        patient, shared = changed(theta)
+        return likelihood(jax_courses(work, y, patient, shared))
+
+    return ours, theirs
+
+
+def jax_courses(work: Case, y, q, p):
+    """Pain at the visits by the generated step in JAX, every patient with constants of their own."""
+    import jax
+    import jax.numpy as jnp
+
+    shared = {**p, "allo": jnp.full(len(y), float(bool(work.schedule.allogeneic)))}
+    shared |= {k: shared[k] / equations.DAYS_PER_YEAR for k in ("sig_X", "lam_C")}
+    constants = [shared[k] for k in equations.SHARED]
+    own = [q[k] for k in equations.PATIENT]
+    inputs = np.ascontiguousarray(np.stack([np.asarray(work.shared[k]) for k in INPUT_CONSTANTS], axis=1))[: len(y)]
+    nodes = sorted({0.0, *days(), *(d for d in work.schedule.switches() if d < days()[-1])})
+    steps, tables, doses, seen, switched = [], [], [], [], 0.0
+    grid = STANDARD.suited(work.schedule)
+    for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+        switched = start if start in work.schedule.switches() else switched
+        h = grid.steps(start, stop, switched)
+        table = np.empty((len(y), len(h), len(_generated.STAGE_TIMES) + 1, len(equations.INPUTS)))
+        tabulate(*work.schedule.arrays(), inputs, start, h, np.array(_generated.STAGE_TIMES), table)
+        steps.append(h)
+        tables.append(table.transpose(1, 0, 2, 3))
+        given = sum(e.amount for e in work.schedule.doses if e.start == start)
+        doses.append(np.r_[given, np.zeros(len(h) - 1)])
+        seen += [stop in days() and k == len(h) - 1 for k in range(len(h))]
+
+    def one(state, x):
+        h, dose, u = x
+        flat = [u[:, s, i] for s in range(u.shape[1]) for i in range(u.shape[2])]
+        state = (state[0] + p["f_ret"] * dose, *state[1:])
+        state = _generated.step.py_func(h, *state, *own, *constants, *flat, *_generated.CONSTANTS)
+        z = state[9] + state[10]
+        return state, 100 * z / (1 + z) - state[11]
+
+    course = tuple(jnp.array(np.concatenate(part)) for part in (steps, doses, tables))
+    _, pain = jax.lax.scan(one, tuple(y.T), course)
+    return pain[jnp.array(np.flatnonzero(seen))].T
+
+
+PEERS = {"scipy": scipy_lsoda, "libroadrunner": roadrunner, "diffrax": diffrax_vmap}
+"""Other tools by name."""
 
 
 CPP = """
@@ -267,6 +362,7 @@ def bare_loop(work: Case, grid: Grid, dtype, advance, repeats=5):
     constants = np.ascontiguousarray(np.stack([shared[k] for k in INPUT_CONSTANTS], axis=1), float)
     nodes = sorted({0.0, *days(), *(d for d in work.schedule.switches() if d < days()[-1])})
     pieces, switched = [], 0.0
+    grid = grid.suited(work.schedule)
     for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
         switched = start if start in work.schedule.switches() else switched
         h = grid.steps(start, stop, switched)

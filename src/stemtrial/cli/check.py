@@ -22,6 +22,7 @@ def check(
     ] = False,
 ) -> None:
     """Validate a trial file: print what it describes, or every fault with its line (exit code 2)."""
+    from stemtrial.trial.capability import unavailable
     from stemtrial.trial.protocol import Trial
 
     try:
@@ -38,6 +39,8 @@ def check(
         typer.echo(json.dumps(_document(trial, file), indent=2, allow_nan=False))
     else:
         typer.echo("\n".join(_summary(trial, file)))
+        for problem in unavailable(trial):
+            typer.echo(f"note: {problem}")
 
 
 def _plain(problem: Problem) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 from stemtrial.errors import InputError, Problem
-from stemtrial.mechanism.treatments import Cells, Course, Injection, Treatment
+from stemtrial.mechanism.treatments import PRP_HAS_NO_INPUT, Cells, Course, Injection, Treatment
 
 DAYS_PER_MONTH = 365.25 / 12
 """Length of a month, in days."""
@@ -108,7 +108,7 @@ def schedule(treatments: Iterable[Treatment]) -> Schedule:
 
     Examples
     --------
-    >>> from stemtrial.mechanism.treatments import Saline
+    >>> from stemtrial.mechanism.treatments import PRP_HAS_NO_INPUT, Saline
     >>> [e.kind.name for e in schedule([Saline(at_months=(0,))]).events]
     ['CONTEXT_INJECTION']
     """
@@ -120,7 +120,7 @@ def schedule(treatments: Iterable[Treatment]) -> Schedule:
         if treatment.name == "prp":
             raise InputError(
                 Problem(
-                    "has no input in the model: its action in the joint is not described by published numbers",
+                    PRP_HAS_NO_INPUT,
                     field="prp",
                     allowed=", ".join([*_ACTIVE, "saline", "sham", "usual_care"]),
                     hint="use another comparator; the synthesis of the evidence does cover it",

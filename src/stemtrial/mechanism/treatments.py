@@ -273,6 +273,10 @@ class HyaluronicAcid(Injection):
     not_for: ClassVar[Mapping[str, str]] = {"disc_degeneration": _NO_DISC_INPUT}
 
 
+PRP_HAS_NO_INPUT = "has no input in the model: its action in the joint is not described by published numbers"
+"""Why platelet-rich plasma can be declared but not simulated."""
+
+
 class Prp(Injection):
     """Platelet-rich plasma."""
 

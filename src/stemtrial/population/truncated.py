@@ -48,7 +48,7 @@ class TruncatedNormal:
         Examples
         --------
         >>> d = TruncatedNormal.matching(58, 14, 40, 100)
-        >>> round(d.mean, 6), round(d.sd, 6), d.mu < 58
+        >>> round(float(d.mean), 6), round(float(d.sd), 6), bool(d.mu < 58)
         (58.0, 14.0, True)
         """
         mu, log_sigma = mean, math.log(sd)

@@ -1,1 +1,1 @@
-"""trial."""
+"""A trial: its protocol, its conduct, its analysis, and its operating characteristics."""

@@ -1,7 +1,7 @@
 """Virtual replicates of a trial: every arm simulated and analysed, reduced to a few numbers a replicate."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from stemtrial.mechanism.schedule import Kind, Schedule, schedule
 from stemtrial.population.patients import Constants, People
 from stemtrial.simulation import STANDARD_NUMERICS, Numerics, Results, treat
 from stemtrial.trial.analysis import Comparison, ancova
+from stemtrial.trial.capability import unavailable
 from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
 from stemtrial.trial.protocol import Trial
 
@@ -66,37 +67,9 @@ class Plan:
         InputError
             For what this version cannot simulate or analyse.
         """
-        problems = []
-        if trial.indication != "knee_oa":
-            problems.append(
-                Problem(
-                    "cannot be simulated: the disc variant of the model has not been fitted to disc trials",
-                    field="indication",
-                    value=trial.indication,
-                    allowed="knee_oa",
-                )
-            )
-        for field, value, allowed in (
-            ("analysis", trial.question.analysis, "ancova"),
-            ("estimand", trial.question.estimand, "treatment_policy"),
-        ):
-            if value != allowed:
-                problems.append(
-                    Problem(
-                        "is not available in this version",
-                        field=f"question.{field}",
-                        value=value,
-                        allowed=allowed,
-                    )
-                )
-        schedules: dict[str, Schedule] = {}
-        for name in trial.ordered_arms:
-            try:
-                schedules[name] = schedule(trial.arms[name].treatments)
-            except InputError as error:
-                problems += [replace(p, field=f"arms.{name}.treatments.{p.field}") for p in error.problems]
-        if problems:
+        if problems := list(unavailable(trial)):
             raise InputError(*problems)
+        schedules = {name: schedule(trial.arms[name].treatments) for name in trial.ordered_arms}
         experimental, comparator = schedules[trial.experimental], schedules[trial.comparator]
         under_question = {Kind.CELLS} & experimental.actions or experimental.actions - comparator.actions
         inert = {n: s.without(under_question) for n, s in schedules.items() if under_question & s.actions}

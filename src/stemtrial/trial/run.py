@@ -117,7 +117,9 @@ def _planned(trial: Trial, numerics: Numerics, source: Document) -> Plan:
     try:
         return Plan.of(trial, numerics)
     except InputError as error:
-        places = [(p, (p.field or "").split(".")) for p in error.problems]
+        places = [
+            (p, (int(k) if k.isdecimal() else k for k in (p.field or "").split("."))) for p in error.problems
+        ]
         raise InputError(
             *(replace(p, file=str(source.path), line=source.line(tuple(at))) for p, at in places)
         ) from None
