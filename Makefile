@@ -19,8 +19,8 @@ test: install
 	$(BIN)/python -m pytest --numprocesses 2
 
 check: install
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs regression
+	$(BIN)/ruff format --check src tests benchmarks docs regression
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build

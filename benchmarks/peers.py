@@ -39,7 +39,13 @@ POPULATION = PopulationSpec.model_validate(
 ARMS = {
     "saline": (Saline(at_months=(0,)),),
     "two doses of cells": (
-        Cells(source="bone_marrow", origin="allogeneic", product="culture_expanded", dose_million=50, at_months=(0, 6)),
+        Cells(
+            source="bone_marrow",
+            origin="allogeneic",
+            product="culture_expanded",
+            dose_million=50,
+            at_months=(0, 6),
+        ),
     ),
 }
 
@@ -145,7 +151,11 @@ def _jax_field(work: Case):
 
     def field(t, y, args):
         q, p = args
-        shared = {**p, "sig_X": p["sig_X"] / equations.DAYS_PER_YEAR, "lam_C": p["lam_C"] / equations.DAYS_PER_YEAR}
+        shared = {
+            **p,
+            "sig_X": p["sig_X"] / equations.DAYS_PER_YEAR,
+            "lam_C": p["lam_C"] / equations.DAYS_PER_YEAR,
+        }
         flare = sum(
             jnp.where(t >= d, p["j0"] * jnp.sqrt(a / 50) * jnp.exp(-p["k_j"] * jnp.maximum(t - d, 0)), 0.0)
             for d, a in doses
@@ -253,7 +263,9 @@ def jax_courses(work: Case, y, q, p):
     shared |= {k: shared[k] / equations.DAYS_PER_YEAR for k in ("sig_X", "lam_C")}
     constants = [shared[k] for k in equations.SHARED]
     own = [q[k] for k in equations.PATIENT]
-    inputs = np.ascontiguousarray(np.stack([np.asarray(work.shared[k]) for k in INPUT_CONSTANTS], axis=1))[: len(y)]
+    inputs = np.ascontiguousarray(np.stack([np.asarray(work.shared[k]) for k in INPUT_CONSTANTS], axis=1))[
+        : len(y)
+    ]
     nodes = sorted({0.0, *days(), *(d for d in work.schedule.switches() if d < days()[-1])})
     steps, tables, doses, seen, switched = [], [], [], [], 0.0
     grid = STANDARD.suited(work.schedule)
@@ -327,16 +339,26 @@ def cpp_advance(dtype, flags=("-O3", "-march=native", "-ffp-contract=fast", "-mp
     lines = re.findall(r"^    (t\d+) = (.*)$", text[: text.index("    return (")], re.M)
     results = re.search(r"return \((.*?)\)\n", text, re.S).group(1).replace("\n", " ").split(",")
     results = [r.strip() for r in results if r.strip()]
-    n, nq, np_, nu = (len(x) for x in (_generated.STATES, _generated.PATIENT, _generated.SHARED, _generated.INPUTS))
+    n, nq, np_, nu = (
+        len(x) for x in (_generated.STATES, _generated.PATIENT, _generated.SHARED, _generated.INPUTS)
+    )
     width = nu * (len(_generated.STAGE_TIMES) + 1)
-    source = [f"x[{i}][l]" for i in range(n)] + [f"q[{i}][l]" for i in range(nq)] + [f"p[{i}]" for i in range(np_)]
+    source = (
+        [f"x[{i}][l]" for i in range(n)] + [f"q[{i}][l]" for i in range(nq)] + [f"p[{i}]" for i in range(np_)]
+    )
     source += [f"u[{i}]" for i in range(width)] + [f"T({c!r})" for c in _generated.CONSTANTS]
     body = [f"const T {name} = {value};" for name, value in zip(arguments[1:], source, strict=True)]
     body += [f"const T {name} = {code};" for name, code in lines]
     body += [f"x[{i}][l] = {name};" for i, name in enumerate(results)]
     kind = "float" if dtype == np.float32 else "double"
     code = CPP.format(
-        kind=kind, lanes=_generated.LANES, n=n, nq=nq, np=np_, width=width, body="\n".join("          " + b for b in body)
+        kind=kind,
+        lanes=_generated.LANES,
+        n=n,
+        nq=nq,
+        np=np_,
+        width=width,
+        body="\n".join("          " + b for b in body),
     )
     folder = Path(tempfile.mkdtemp())
     (folder / "step.cpp").write_text(code)
@@ -368,7 +390,9 @@ def bare_loop(work: Case, grid: Grid, dtype, advance, repeats=5):
         h = grid.steps(start, stop, switched)
         table = np.empty((len(p), len(h), len(_generated.STAGE_TIMES) + 1, len(equations.INPUTS)), dtype)
         tabulate(*work.schedule.arrays(), constants, start, h, np.array(_generated.STAGE_TIMES), table)
-        pieces.append((sum(e.amount for e in work.schedule.doses if e.start == start), h.astype(dtype), table))
+        pieces.append(
+            (sum(e.amount for e in work.schedule.doses if e.start == start), h.astype(dtype), table)
+        )
     literals = np.array(_generated.CONSTANTS, dtype)
     best = np.inf
     for _ in range(repeats):

@@ -1,0 +1,197 @@
+"""Speed of the virtual-patient engine, beside other tools in the same run and at equal accuracy.
+
+    python benchmarks/engine.py [--json] [--quick] [--startup]
+
+Every tool integrates patients of the same two arms over 24 months with six visits: saline, and two doses of donor
+cells. Its tolerance is the loosest of a decade ladder whose error stays below 0.05 points of pain at every visit on the
+patients compared. Tools that are not installed are left out and named.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import peers
+
+from stemtrial.mechanism import _generated
+from stemtrial.mechanism.grid import STANDARD
+from stemtrial.trial.protocol import Trial
+from stemtrial.trial.replicates import Plan, simulate
+
+LIMIT = 0.05
+LADDER = (1e-2, 1e-3, 1e-4, 1e-5)
+EXAMPLE = Path(__file__).parents[1] / "examples" / "knee_oa_cells_vs_saline.yaml"
+
+
+def threaded(work, dtype, threads, seconds):
+    """Patients per second of the whole integration, inputs and readings of pain included."""
+    pieces = [peers.slice_groups(work, part) for part in np.array_split(np.arange(work.shape[0]), threads)]
+    best, until = np.inf, time.perf_counter() + seconds
+    with ThreadPoolExecutor(threads) as pool:
+        while time.perf_counter() < until:
+            start = time.perf_counter()
+            list(pool.map(lambda piece: peers.ours(piece, STANDARD, dtype), pieces))
+            best = min(best, time.perf_counter() - start)
+    return work.size / best
+
+
+def at_equal_accuracy(peer, work, count, exact):
+    """Patients per second at the loosest tolerance that is accurate enough, with tolerance and error."""
+    for tolerance in LADDER:
+        seconds, pain = peer(work, count, tolerance)
+        error = float(np.abs(pain - exact[:count]).max())
+        if error <= LIMIT:
+            return {"patients_per_second": count / seconds, "tolerance": tolerance, "error": error}
+    return {"patients_per_second": None, "error": error}
+
+
+def gradient(work, count):
+    """Seconds of one gradient of a Gaussian likelihood of the arm's mean pain at the visits, and of diffrax's."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    ours, theirs = peers.log_likelihoods(work, count)
+    found = {}
+    for name, function in (("stemtrial", ours), ("diffrax", theirs)):
+        run = jax.jit(jax.value_and_grad(function))
+        theta = jnp.zeros(4)
+        jax.block_until_ready(run(theta))
+        times = []
+        for _ in range(10):
+            start = time.perf_counter()
+            value, slope = jax.block_until_ready(run(theta))
+            times.append(time.perf_counter() - start)
+        found[name] = {"seconds": min(times), "value": float(value), "gradient": np.asarray(slope).tolist()}
+    return found
+
+
+def shares(replicates):
+    """Parts of the time of whole replicates: draws, integration, readings, analysis."""
+    import cProfile
+    import pstats
+
+    plan = Plan.of(Trial.read(EXAMPLE))
+    batch = 68
+    simulate(plan, 1, np.arange(2))
+    profile = cProfile.Profile()
+    start = time.perf_counter()
+    profile.enable()
+    for first in range(0, replicates, batch):
+        simulate(plan, 1, np.arange(first, first + batch))
+    profile.disable()
+    total = time.perf_counter() - start
+    cumulative = {}
+    for (file, _, name), (_, _, _, spent, _) in pstats.Stats(profile).stats.items():
+        cumulative[Path(file).stem, name] = cumulative.get((Path(file).stem, name), 0) + spent
+    integration = cumulative["cohort", "_integrate"]
+    parts = {
+        "integration": integration,
+        "draws": cumulative["replicates", "cast"]
+        + cumulative["prior", "draw"]
+        + cumulative["patients", "enrol"],
+        "analysis": cumulative["replicates", "analyse"] + cumulative["replicates", "_reduce"],
+    }
+    parts["observation, dropout, rescue"] = cumulative["conduct", "conduct_arm"] - integration
+    parts["rest"] = total - sum(parts.values())
+    return {name: spent / total for name, spent in parts.items()}
+
+
+def startup():
+    """Seconds of the first run ever (compiling) and of a later one, two replicates and the whole report included."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "STEMTRIAL_CACHE": folder}
+        command = [
+            Path(sys.executable).with_name("stemtrial"),
+            "simulate",
+            EXAMPLE,
+            "--replicates",
+            "2",
+            "--seed",
+            "1",
+        ]
+        for name in ("cold", "warm"):
+            start = time.perf_counter()
+            subprocess.run(
+                [*command, "--out", Path(folder) / "run"], env=environment, check=True, capture_output=True
+            )
+            found[name] = time.perf_counter() - start
+    return found
+
+
+def measure(quick):
+    seconds, groups = (1, 16) if quick else (5, 64)
+    table, ratios, rates = [], {}, {}
+    for arm in peers.ARMS:
+        work = peers.case(arm, groups, 128)
+        count = 16 if quick else 64
+        _, exact = peers.scipy_lsoda(work, count, 1e-10)
+        for dtype in (np.float64, np.float32):
+            _, pain = peers.ours(work, STANDARD, dtype)
+            error = float(np.abs(pain[:count, 0] - exact).max())
+            for threads in (1, 2):
+                rate = threaded(work, dtype, threads, seconds)
+                rates[arm, dtype.__name__, threads] = rate
+                table.append((arm, f"stemtrial, {dtype.__name__}, {threads} thread(s)", rate, error))
+            limit = peers.cpp_advance(dtype)
+            if limit is not None:
+                ours = peers.bare_loop(work, STANDARD, dtype, _generated.advance, 10)
+                bare = peers.bare_loop(work, STANDARD, dtype, limit, 10)
+                table.append((arm, f"kernel alone, {dtype.__name__}", work.size / ours[0], error))
+                table.append(
+                    (arm, f"C++ loop of the same step, {dtype.__name__}", work.size / bare[0], error)
+                )
+                ratios.setdefault("practical_limit", {})[arm, dtype.__name__] = bare[0] / ours[0]
+        for name, peer in peers.PEERS.items():
+            try:
+                found = at_equal_accuracy(peer, work, count, exact)
+            except ImportError as missing:
+                table.append((arm, f"{name}: not installed ({missing.name})", None, None))
+                continue
+            rate = found["patients_per_second"]
+            table.append((arm, f"{name}, tolerance {found.get('tolerance')}", rate, found["error"]))
+            if rate:
+                ratios.setdefault(name, {})[arm] = rates[arm, "float32", 1] / rate
+    return table, ratios, rates
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer patients; for a look, not for a claim")
+    options = parser.parse_args()
+    table, ratios, rates = measure(options.quick)
+    result = {
+        "patients_per_second": {" | ".join(map(str, key)): rate for key, rate in rates.items()},
+        "ratios": {
+            name: {" | ".join(k) if isinstance(k, tuple) else k: v for k, v in by.items()}
+            for name, by in ratios.items()
+        },
+        "gradient": gradient(peers.case("two doses of cells", 64, 1), 64),
+        "shares": shares(68 if options.quick else 340),
+        "startup_seconds": startup(),
+        "memory_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    if options.json:
+        print(json.dumps(result))
+        return
+    print(f"{'arm':20s} {'tool':48s} {'patients/s':>12s} {'max error':>10s}")
+    for arm, tool, rate, error in table:
+        print(
+            f"{arm:20s} {tool:48s} {rate or float('nan'):12,.0f} {error if error is not None else float('nan'):10.4f}"
+        )
+    for key in ("ratios", "gradient", "shares", "startup_seconds", "memory_peak_mb"):
+        print(key, json.dumps(result[key], indent=1))
+
+
+if __name__ == "__main__":
+    main()
