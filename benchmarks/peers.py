@@ -5,6 +5,7 @@ tool needs to compile is compiled before the clock starts.
 """
 
 import ctypes
+import itertools
 import re
 import shutil
 import subprocess
@@ -183,7 +184,7 @@ def _diffrax_solve(work: Case, rtol: float):
 
     def solve(y, q, p):
         found = []
-        for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+        for start, stop in itertools.pairwise(nodes):
             amount = sum(a for d, a in doses if d == start)
             y = y.at[0].add(p["f_ret"] * amount)
             inside = [d for d in days() if start < d <= stop]
@@ -269,7 +270,7 @@ def jax_courses(work: Case, y, q, p):
     nodes = sorted({0.0, *days(), *(d for d in work.schedule.switches() if d < days()[-1])})
     steps, tables, doses, seen, switched = [], [], [], [], 0.0
     grid = STANDARD.suited(work.schedule)
-    for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+    for start, stop in itertools.pairwise(nodes):
         switched = start if start in work.schedule.switches() else switched
         h = grid.steps(start, stop, switched)
         table = np.empty((len(y), len(h), len(_generated.STAGE_TIMES) + 1, len(equations.INPUTS)))
@@ -385,7 +386,7 @@ def bare_loop(work: Case, grid: Grid, dtype, advance, repeats=5):
     nodes = sorted({0.0, *days(), *(d for d in work.schedule.switches() if d < days()[-1])})
     pieces, switched = [], 0.0
     grid = grid.suited(work.schedule)
-    for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+    for start, stop in itertools.pairwise(nodes):
         switched = start if start in work.schedule.switches() else switched
         h = grid.steps(start, stop, switched)
         table = np.empty((len(p), len(h), len(_generated.STAGE_TIMES) + 1, len(equations.INPUTS)), dtype)
