@@ -79,6 +79,8 @@ def test_terminal_says_what_it_did():
         "0.5, to derive the SD of a change",
         "MCID",
         "prediction",
+        "Certainty of the evidence (GRADE): low",
+        "Compared with hyaluronic acid, cells may reduce pain at 12 months.",
     ):
         assert words in text
     head = text.index("Hyaluronic acid n")

@@ -12,6 +12,7 @@ from stemtrial.evidence.groups import Rules
 from stemtrial.evidence.metaanalysis import Choices, analyse, important_difference
 from stemtrial.evidence.pairwise import pool
 from stemtrial.evidence.plain import document, plain
+from stemtrial.evidence.rating import rate
 from stemtrial.evidence.scope import Scope, judged, label, within
 
 RULES = Rules(
@@ -173,6 +174,26 @@ def test_side_results_that_fail_say_so_and_leave_the_main_result(evidence):
     failed = [v for v in found.left_one_out if v.pooled is None]
     assert [v.name for v in failed] == ["without Shapiro 2018"]
     assert "use test t or adhoc" in failed[0].status
+
+
+def test_certainty_takes_its_numbers_from_the_record(evidence):
+    found = ask(evidence)
+    rated = rate(found, treatment="cells", comparator="hyaluronic acid", indirect=())
+    reasons = {each.domain: each for each in rated.judgements}
+    assert rated.certainty == "low"
+    assert rated.sentence == "Compared with hyaluronic acid, cells may reduce pain at 12 months."
+    assert reasons["inconsistency"].number == pytest.approx(found.pooled.i2)
+    assert reasons["publication bias"].reason == (
+        f"{len(found.without_scores)} compared trials print no usable score at any visit, beside 8"
+    )
+    lower = rate(found, treatment="cells", comparator="hyaluronic acid", indirect=("population",))
+    assert lower.certainty == "very_low"
+    assert set(found.without_scores) <= {trial for trial, _ in found.left_out}
+
+
+def test_outcomes_without_an_important_difference_are_not_rated(evidence):
+    found = replace(ask(evidence), mcid=None)
+    assert rate(found, treatment="cells", comparator="x", indirect=()) is None
 
 
 def test_labels_come_from_the_citation(evidence):

@@ -56,6 +56,10 @@ def meta(
     risk_of_bias: Annotated[
         Words, typer.Option(metavar="TRIAL=RISK", help="Your own judgement: low, some, high, unclear.")
     ] = None,
+    indirect: Annotated[
+        Words,
+        typer.Option(help="What differs from your question: population, product, dose, comparator, outcome."),
+    ] = None,
     evidence: Annotated[Path | None, typer.Option(help="Folder with your own tables.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the page, figures (SVG) and data.")] = None,
     as_json: Annotated[
@@ -126,15 +130,26 @@ def meta(
         moderators=tuple(moderator or ()),
         by=tuple(subgroup or ()),
     )
+    from stemtrial.evidence.plain import plain
+    from stemtrial.evidence.rating import rate
+    from stemtrial.report.evidence_words import either, words
+
+    certainty = rate(
+        found,
+        treatment=words(scope.intervention),
+        comparator=either(scope.comparator),
+        indirect=tuple(indirect or ()),  # type: ignore[arg-type]
+    )
+    data = document(found) | {"certainty": plain(certainty)}
     if out is not None:
         from stemtrial.report.metapage import meta_page
         from stemtrial.report.synthesispage import write
 
-        write(out, meta_page(found, tables, command_line()), document(found))
+        write(out, meta_page(found, tables, command_line(), certainty), data)
     if as_json:
         from stemtrial.cli.evidence import _print_json
 
-        _print_json(document(found))
+        _print_json(data)
     elif as_csv:
         from stemtrial.cli.evidence import _print_csv
         from stemtrial.cli.meta_view import study_rows
@@ -143,7 +158,7 @@ def meta(
     else:
         from stemtrial.cli.meta_view import print_synthesis
 
-        print_synthesis(found, out)
+        print_synthesis(found, certainty, out)
 
 
 def _events(

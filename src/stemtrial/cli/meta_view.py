@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from stemtrial.cli.evidence_view import _console, _heading, _print_table
+from stemtrial.evidence.certainty import Profile
 from stemtrial.evidence.eventsynthesis import EventSynthesis
 from stemtrial.evidence.metaanalysis import MetaAnalysis, Variant
 from stemtrial.evidence.scope import RISK_LETTERS, Stage
@@ -15,6 +16,8 @@ from stemtrial.report.forest import cells, marks, method
 from stemtrial.report.funnel import small_studies
 from stemtrial.report.metapage import (
     cautions,
+    certainty_table,
+    certainty_words,
     choices,
     event_cautions,
     event_choices,
@@ -27,7 +30,7 @@ from stemtrial.report.trafficlight import key
 from stemtrial.report.wording import interval, number
 
 
-def print_synthesis(synthesis: MetaAnalysis, out: Path | None) -> None:
+def print_synthesis(synthesis: MetaAnalysis, certainty: Profile | None, out: Path | None) -> None:
     """Print a synthesis of a score, comparator first."""
     console = _console()
     scope, pooled = synthesis.scope, synthesis.pooled
@@ -56,9 +59,15 @@ def print_synthesis(synthesis: MetaAnalysis, out: Path | None) -> None:
             ("MCID", _mcid(synthesis)),
         ],
     )
-    console.print(f"\n{finding(synthesis)}")
+    if certainty:
+        console.print(f"\n{certainty.sentence}", style="bold")
+    console.print(finding(synthesis) if certainty else f"\n{finding(synthesis)}")
     for caution in cautions(synthesis):
         console.print(caution)
+    _heading(console, certainty_words(certainty).rstrip("."))
+    if certainty:
+        made = certainty_table(certainty)
+        _print_table(console, made.columns, made.rows)
     if synthesis.variants:
         _heading(console, "The same with one choice changed")
         _print_table(

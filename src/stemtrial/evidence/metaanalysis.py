@@ -167,6 +167,8 @@ class MetaAnalysis:
         Of the whole tables the trials were chosen from.
     studies, left_out
         What entered, in the order of the tables, and the compared trials that did not, each with a reason.
+    without_scores
+        Of those, the trials without a usable score of the outcome at any visit after treatment.
     stages, rows
         Trials left by each condition, and outcome rows used and left out.
     pooled
@@ -189,6 +191,7 @@ class MetaAnalysis:
     evidence_hash: str
     studies: tuple[Study, ...]
     left_out: tuple[tuple[str, str], ...]
+    without_scores: tuple[str, ...]
     stages: tuple[Stage, ...]
     rows: Rows
     pooled: Pooled
@@ -286,6 +289,7 @@ def analyse(
         evidence_hash=evidence.hash,
         studies=studies,
         left_out=found.left_out,
+        without_scores=_without_scores(inside, outcome),
         stages=(*inside.stages, used),
         rows=_rows(inside.evidence, inside.stages[-1].trials, outcome, window, studies),
         pooled=pooled,
@@ -321,6 +325,14 @@ def _require_scores(inside: Within, outcome: str, month: float, window: tuple[fl
                 hint=None if times else "none of them has a primary score of it",
             )
         )
+
+
+def _without_scores(inside: Within, outcome: str) -> tuple[str, ...]:
+    return tuple(
+        trial
+        for trial in inside.stages[-1].trials
+        if not any(row.time_months > 0 and usable(row, outcome) for row in inside.evidence.outcomes_of(trial))
+    )
 
 
 def important_difference(indication: str, outcome: str) -> ImportantDifference | None:

@@ -2,6 +2,7 @@
 
 import math
 
+from stemtrial.evidence.certainty import Profile
 from stemtrial.evidence.eventsynthesis import EventSynthesis
 from stemtrial.evidence.metaanalysis import MetaAnalysis
 from stemtrial.evidence.tables import Evidence
@@ -14,7 +15,7 @@ from stemtrial.report.prisma import prisma
 from stemtrial.report.synthesispage import Page, Section
 from stemtrial.report.trafficlight import traffic_light
 from stemtrial.report.variants import leave_one_out, sensitivity
-from stemtrial.report.wording import interval, number
+from stemtrial.report.wording import MINUS, interval, number
 
 
 def figures(synthesis: MetaAnalysis) -> tuple[Figure, ...]:
@@ -30,8 +31,10 @@ def figures(synthesis: MetaAnalysis) -> tuple[Figure, ...]:
     return tuple(figure for figure in drawn if figure is not None)
 
 
-def meta_page(synthesis: MetaAnalysis, evidence: Evidence, command: str) -> Page:
-    """Return the page of a synthesis of a score."""
+def meta_page(
+    synthesis: MetaAnalysis, evidence: Evidence, command: str, certainty: Profile | None = None
+) -> Page:
+    """Return the page of a synthesis of a score, with its certainty where it was rated."""
     scope, pooled = synthesis.scope, synthesis.pooled
     treated, control = words(scope.intervention), either(scope.comparator)
     title = f"{heading(treated)} against {control}: {words(synthesis.outcome)} at about {synthesis.month:g} months"
@@ -43,16 +46,54 @@ def meta_page(synthesis: MetaAnalysis, evidence: Evidence, command: str) -> Page
         facts=f"{heading(words(scope.indication))} · {pooled.k} {'study' if pooled.k == 1 else 'studies'}, "
         f"{persons} persons with printed numbers · visits from {synthesis.window[0]:g} "
         f"to {synthesis.window[1]:g} months",
-        finding=finding(synthesis),
-        remarks=(*cautions(synthesis), small_studies(synthesis)),
+        finding=f"{certainty.sentence} {finding(synthesis)}" if certainty else finding(synthesis),
+        remarks=(certainty_words(certainty), *cautions(synthesis), small_studies(synthesis)),
         summary=summary(synthesis),
         figures=figures(synthesis),
-        sections=(*_explanations(synthesis), *_influence(synthesis), _omitted(synthesis.left_out)),
+        sections=(
+            *_certainty(certainty),
+            *_explanations(synthesis),
+            *_influence(synthesis),
+            _omitted(synthesis.left_out),
+        ),
         choices=choices(synthesis),
         sources=_sources(evidence, synthesis),
         command=command,
         evidence_hash=synthesis.evidence_hash,
     )
+
+
+def certainty_words(certainty: Profile | None) -> str:
+    """Name the certainty, or say that it was not rated."""
+    if certainty is None:
+        return (
+            "The certainty of the evidence was not rated: there is no important difference for this outcome."
+        )
+    return f"Certainty of the evidence (GRADE): {certainty.certainty.replace('_', ' ')}."
+
+
+def certainty_table(certainty: Profile) -> Table:
+    """Return the five judgements, each with the number that caused it."""
+    rows = tuple(
+        (
+            heading(each.domain),
+            each.reason,
+            each.concern.replace("_", " "),
+            f"{MINUS}{each.down}" if each.down else "0",
+        )
+        for each in certainty.judgements
+    )
+    return Table("GRADE profile", ("Domain", "Why", "Concern", "Levels"), rows, keys=2)
+
+
+def _certainty(certainty: Profile | None) -> tuple[Section, ...]:
+    if certainty is None:
+        return ()
+    text = (
+        "Fixed rules turn numbers into judgements, so that the same numbers always give the same rating; they do not "
+        "replace a reading of the trials by a panel. Indirectness counts only what was declared with --indirect."
+    )
+    return (Section("Certainty", text, (certainty_table(certainty),)),)
 
 
 def summary(synthesis: MetaAnalysis) -> Table:
