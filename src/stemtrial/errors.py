@@ -88,6 +88,10 @@ class NumericalError(NotCredibleError):
     """A computation left the range in which its accuracy was shown, or produced a number that is not finite."""
 
 
+class WorkerError(StemtrialError):
+    """A part of a long computation failed; what was finished is kept."""
+
+
 class Interrupted(StemtrialError):
     """The user stopped a long computation; what was finished is kept and the same command resumes it."""
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from stemtrial.errors import Interrupted
+from stemtrial.errors import Interrupted, StemtrialError, WorkerError
 from stemtrial.mechanism import _generated
 from stemtrial.mechanism.cohort import Cohort
 from stemtrial.mechanism.device import Advance, advance_on
@@ -175,6 +175,8 @@ def in_batches(
     ------
     Interrupted
         On Ctrl-C, after the running batches have been finished and kept.
+    WorkerError
+        Where a batch fails; the others that run are finished and kept.
     """
     spans = [np.arange(start, min(start + batch, replicates)) for start in range(0, replicates, batch)]
     results: dict[int, Results] = {}
@@ -189,7 +191,15 @@ def in_batches(
     def run(index: int) -> Results | None:
         if stop.is_set():
             return None
-        outcome = task(spans[index])
+        try:
+            outcome = task(spans[index])
+        except StemtrialError:
+            raise
+        except Exception as error:
+            raise WorkerError(
+                f"replicates {spans[index][0]} to {spans[index][-1]} failed: {type(error).__name__}: {error}; "
+                "finished batches are kept, so the same command goes on from there"
+            ) from error
         if store is not None:
             store.save(spans[index], outcome)
         return outcome

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stemtrial.errors import Interrupted, WorkerError
 from stemtrial.simulation import Store, in_batches
 from stemtrial.trial.replicates import Plan, simulate
 
@@ -61,8 +62,6 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(small, whole, tmp_path):
             raise KeyboardInterrupt
         return simulate(small, SEED, ids)
 
-    from stemtrial.errors import Interrupted
-
     with pytest.raises(Interrupted, match="6 of 12 replicates; the finished ones are kept"):
         in_batches(failing, 12, 3, 1, store)
     assert calls[:3] == [0, 3, 6]
@@ -84,8 +83,24 @@ def test_a_worker_that_fails_stops_the_run_and_says_why():
     def failing(ids):
         raise RuntimeError("out of luck")
 
-    with pytest.raises(RuntimeError, match="out of luck"):
-        in_batches(failing, 4, 1, 2)
+    with pytest.raises(WorkerError, match="replicates 0 to 0 failed: RuntimeError: out of luck"):
+        in_batches(failing, 4, 1, 1)
+
+
+def test_batches_finished_before_a_failure_are_kept(small, tmp_path):
+    store = Store(tmp_path / "partial", {"run": 2})
+
+    def failing(ids):
+        if ids[0] == 2:
+            raise MemoryError
+        return {"x": ids}
+
+    with pytest.raises(WorkerError, match="replicates 2 to 3 failed: MemoryError"):
+        in_batches(failing, 6, 2, 1, store)
+    again = []
+    found = in_batches(lambda ids: again.append(ids[0]) or {"x": ids}, 6, 2, 1, store)
+    assert 0 not in again
+    assert found["x"].tolist() == list(range(6))
 
 
 def test_common_patients_make_the_effect_of_a_design_change_nearly_noise_free(small):
