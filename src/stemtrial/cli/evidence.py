@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemtrial.cli import meta
+from stemtrial.cli import meta, network
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ def show(
 
 
 app.command()(meta.meta)
+app.command()(network.network)
+app.command()(network.benefit_harm)
 
 
 def _only(evidence: "Evidence", trial: "Trial") -> "Evidence":

@@ -11,6 +11,9 @@ from stemtrial.report.figure import Figure, Panel, Table
 from stemtrial.report.plot import Plot, clip_text, ticks, widen
 from stemtrial.report.wording import interval, number
 
+REACH = 40.0
+"""Points beyond which an interval of the benefit is cut at the axis."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -52,8 +55,8 @@ def benefit_harm_plane(options: Sequence[Option], outcome: str, harm: str, mcid:
         title=f"Benefit on {outcome} beside {harm}",
         description=(
             f"Upwards: points of {outcome} taken away on 0\N{WORD JOINER}–\N{WORD JOINER}100 against the comparator of "
-            f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals. Hollow marks: no event "
-            "was seen, and the line ends at the upper 95 % bound. Upper left is better. The options were studied in "
+            f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals, cut at the axis. Hollow "
+            "marks: no event was seen, and the line ends at the upper 95 % bound. Upper left is better. The options were studied in "
             "different trials, populations and lengths of follow-up: the plane sets them side by side and is no "
             "head-to-head comparison."
             + (f" Dotted line: smallest important difference ({mcid:g})." if mcid else "")
@@ -63,7 +66,8 @@ def benefit_harm_plane(options: Sequence[Option], outcome: str, harm: str, mcid:
 
 
 def _draw(options: Sequence[Option], outcome: str, harm: str, mcid: float | None) -> Markup:
-    low, high = widen([0.0, mcid or 0.0, *(end for option in options for end in option.benefit_ci)])
+    held = [min(max(end, -REACH), REACH) for option in options for end in option.benefit_ci]
+    low, high = widen([0.0, mcid or 0.0, *held, *(option.benefit for option in options)])
     most = widen([0.0, *(option.per_1000_ci[1] for option in options)])[1]
     plot = Plot(x=(0, most), y=(low, high), title="", width=760, height=460, left=52, top=36)
     plot.grid_y(ticks(low, high), f"Points of {outcome} taken away (higher is better ↑)")
@@ -71,6 +75,7 @@ def _draw(options: Sequence[Option], outcome: str, harm: str, mcid: float | None
     plot.rule(INK, y=0, width=1.4)
     if mcid:
         plot.rule(INK, y=mcid, dash="1.5 3", width=1.5)
+    taken: list[tuple[float, float]] = []
     for place, option in enumerate(options):
         colour = ARM_COLOURS[place % len(ARM_COLOURS)]
         x, y = plot.px(option.per_1000), plot.py(option.benefit)
@@ -78,14 +83,12 @@ def _draw(options: Sequence[Option], outcome: str, harm: str, mcid: float | None
         plot.segment(x, plot.py(option.benefit_ci[0]), x, plot.py(option.benefit_ci[1]), colour, 1.8)
         plot.dot(x, y, colour, 6, hollow=option.no_events)
         left = x > 0.7 * plot.width
-        shift = -9 if left else 9
+        start, level = x - 9 if left else x + 9, y - 8
+        while any(abs(start - a) < 130 and abs(level - b) < 16 for a, b in taken):
+            level -= 4
+        taken.append((start, level))
         plot.text(
-            x + shift,
-            y - 8,
-            clip_text(heading(words(option.name)), 40),
-            "end" if left else None,
-            INK,
-            halo=True,
+            start, level, clip_text(heading(words(option.name)), 40), "end" if left else None, INK, halo=True
         )
     spoken = "; ".join(
         f"{words(o.name)}: {number(o.benefit)} points, {number(o.per_1000, 1)} of 1,000" for o in options

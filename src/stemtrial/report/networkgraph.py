@@ -47,12 +47,12 @@ def network_graph(
 
 def _draw(patients: Mapping[str, float], trials: Mapping[tuple[str, str], int], reference: str) -> Markup:
     names = [reference, *sorted(name for name in patients if name != reference)]
-    width, height, ring = 780.0, 460.0, 160.0
+    width, height, ring = 920.0, 500.0, 175.0
     plot = Plot(x=(0, 1), y=(0, 1), title="", width=width, height=height)
     centre = (width / 2, height / 2)
     spots = {
         name: (
-            centre[0] + 1.25 * ring * math.sin(2 * math.pi * place / len(names)),
+            centre[0] + 1.35 * ring * math.sin(2 * math.pi * place / len(names)),
             centre[1] - ring * math.cos(2 * math.pi * place / len(names)),
         )
         for place, name in enumerate(names)
@@ -70,8 +70,8 @@ def _draw(patients: Mapping[str, float], trials: Mapping[tuple[str, str], int], 
         x, y = spots[name]
         radius = 7 + 22 * math.sqrt(patients[name] / most)
         plot.dot(x, y, BLACK if name == reference else BLUE, radius)
-        away = (x - centre[0]) / (1.25 * ring)
-        beside = abs(away) > 0.3
+        away = (x - centre[0]) / (1.35 * ring)
+        beside = abs(away) > 0.05
         shift = radius + 8 if beside else 0.0
         place = x + (shift if away > 0 else -shift)
         anchor = ("start" if away > 0 else "end") if beside else "middle"
