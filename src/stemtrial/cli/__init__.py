@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import check, evidence, report, simulate
+from stemtrial.cli import check, design, evidence, report, simulate
 from stemtrial.errors import Interrupted, StemtrialError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(check.check)
 app.command()(simulate.simulate)
+app.command()(design.design)
 app.command()(report.report)
 app.add_typer(evidence.app, name="evidence")
 

@@ -112,7 +112,7 @@ class Plan:
         """Primary analysis at one visit."""
         name = self.trial.question.endpoint.instrument
         arms = (comparator, experimental)
-        outcome, baseline = zip(*(_endpoint(arm, name, visit) for arm in arms), strict=True)
+        outcome, baseline = zip(*(reading(arm, name, visit) for arm in arms), strict=True)
         return ancova(outcome, baseline, (comparator.present[visit], experimental.present[visit]))
 
     def gains(self, record: ArmRecord, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +127,7 @@ class Plan:
                 return context, total
 
 
-def _endpoint(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, np.ndarray]:
+def reading(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the reading at a visit and at baseline on 0-100; a numeric rating scale knows whole tens only."""
     if instrument == "NRS":
         return np.round(arm.readings["VAS"][visit], -1), np.round(arm.baseline["VAS"], -1)
@@ -211,10 +211,10 @@ def _reduce(plan: Plan, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
     instrument = plan.trial.question.endpoint.instrument
     seen = arm.present
     count = np.maximum(seen.sum(axis=2), 1)
-    change = np.stack([np.subtract(*_endpoint(arm, instrument, v)) for v in range(len(seen))])
+    change = np.stack([np.subtract(*reading(arm, instrument, v)) for v in range(len(seen))])
     mean = np.where(seen, change, 0).sum(axis=2) / count
     squares = np.where(seen, (change - mean[:, :, None]) ** 2, 0).sum(axis=2)
-    gain, start, here = -change[last], _endpoint(arm, instrument, last)[1], seen[last]
+    gain, start, here = -change[last], reading(arm, instrument, last)[1], seen[last]
     responses = [gain >= plan.mcid.value, gain >= 0.3 * start, gain >= 0.5 * start]
     at_least = gain[:, :, None] >= IMPROVEMENTS
     stays = np.concatenate([np.ones((1, *seen.shape[1:]), bool), seen])

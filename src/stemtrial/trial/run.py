@@ -112,7 +112,7 @@ def put_in_place(made: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _planned(trial: Trial, numerics: Numerics, source: Document) -> Plan:
+def planned(trial: Trial, source: Document, numerics: Numerics = STANDARD_NUMERICS) -> Plan:
     """Make a trial ready; problems name the file and the line."""
     try:
         return Plan.of(trial, numerics)
@@ -172,7 +172,7 @@ def run(
     started = time.perf_counter()
     source = Document.read(path)
     trial = source.validate(Trial)
-    plan = _planned(trial, numerics, source)
+    plan = planned(trial, source, numerics)
     folder = folder.absolute()
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
