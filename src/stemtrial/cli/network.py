@@ -35,8 +35,9 @@ def network(
     ] = False,
     correlation: Annotated[float, typer.Option(help="Of baseline with follow-up.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 1,
-    draws: Annotated[int, typer.Option(min=4, help="Draws of each of four chains.")] = 500,
-    warmup: Annotated[int, typer.Option(min=1, help="Steps before the draws.")] = 400,
+    draws: Annotated[
+        int | None, typer.Option(min=4, help="Draws a chain; the library's number if not given.")
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -66,11 +67,12 @@ def network(
         randomised_only=randomised_only,
     )
     at = {} if course else {"month": months[0], "window": (max(0.01, months[0] - window), months[0] + window)}
-    typer.echo("sampling: some minutes" if course else "sampling: about a minute", err=True)
+    sampler = Sampler(seed=seed) if draws is None else Sampler(seed=seed, draws=draws)
+    typer.echo("sampling …", err=True)
     fitted = synthesise(
         data,
         priors=WEAK,
-        sampler=Sampler(seed=seed, draws=draws, warmup=warmup),
+        sampler=sampler,
         reference=reference,
         knots=KNOTS if course else None,
         **at,  # type: ignore[arg-type]
@@ -89,7 +91,7 @@ def network(
         ("Correlation of baseline and follow-up", f"{correlation:g}"),
         ("Missing standard deviation", "median of the printed ones"),
         ("Trials", "randomised only" if randomised_only else "all with a comparator"),
-        ("Seed, chains, warm-up, draws", f"{seed}, 4, {warmup}, {draws}"),
+        ("Sampler", "; ".join(f"{name} {value}" for name, value in plain(sampler).items())),
     ]
     document = {
         "evidence_hash": tables.hash,

@@ -32,8 +32,7 @@ def print_network(
     console.print(consistency_words(found))
     console.print(f"\n{network_finding(found)}")
     console.print(
-        f"Sampler: R-hat at most {fit.r_hat:.3f}, effective sample size at least {fit.ess:.0f}, "
-        f"{fit.divergences} divergent steps of {fit.draws}."
+        f"Sampler: R-hat at most {fit.r_hat:.3f}, effective sample size at least {fit.ess:.0f}, {fit.draws} draws."
     )
     _heading(console, "Left out")
     for trial, reason in found.synthesis.data.left_out:

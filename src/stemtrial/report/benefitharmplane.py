@@ -56,9 +56,9 @@ def benefit_harm_plane(options: Sequence[Option], outcome: str, harm: str, mcid:
         description=(
             f"Upwards: points of {outcome} taken away on 0\N{WORD JOINER}–\N{WORD JOINER}100 against the comparator of "
             f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals, cut at the axis. Hollow "
-            "marks: no event was seen, and the line ends at the upper 95 % bound. Upper left is better. The options were studied in "
-            "different trials, populations and lengths of follow-up: the plane sets them side by side and is no "
-            "head-to-head comparison."
+            "marks: no event was seen, and the line ends at the upper 95 % bound. Upper left is better. The "
+            "options were studied in different trials, populations and lengths of follow-up: the plane sets them side by "
+            "side and is no head-to-head comparison."
             + (f" Dotted line: smallest important difference ({mcid:g})." if mcid else "")
         ),
         panels=(Panel(_draw(options, outcome, harm, mcid), _table(options, harm)),),
@@ -76,6 +76,7 @@ def _draw(options: Sequence[Option], outcome: str, harm: str, mcid: float | None
     if mcid:
         plot.rule(INK, y=mcid, dash="1.5 3", width=1.5)
     taken: list[tuple[float, float]] = []
+    labels: list[tuple[float, float, str, str | None]] = []
     for place, option in enumerate(options):
         colour = ARM_COLOURS[place % len(ARM_COLOURS)]
         x, y = plot.px(option.per_1000), plot.py(option.benefit)
@@ -87,9 +88,9 @@ def _draw(options: Sequence[Option], outcome: str, harm: str, mcid: float | None
         while any(abs(start - a) < 130 and abs(level - b) < 16 for a, b in taken):
             level -= 4
         taken.append((start, level))
-        plot.text(
-            start, level, clip_text(heading(words(option.name)), 40), "end" if left else None, INK, halo=True
-        )
+        labels.append((start, level, clip_text(heading(words(option.name)), 40), "end" if left else None))
+    for start, level, name, anchor in labels:
+        plot.text(start, level, name, anchor, INK, halo=True)
     spoken = "; ".join(
         f"{words(o.name)}: {number(o.benefit)} points, {number(o.per_1000, 1)} of 1,000" for o in options
     )

@@ -285,8 +285,7 @@ def network_page(
         finding=network_finding(found),
         remarks=(
             consistency_words(found),
-            f"Sampler: R-hat at most {fit.r_hat:.3f}, effective sample size at least {fit.ess:.0f}, "
-            f"{fit.divergences} divergent steps of {fit.draws}.",
+            f"Sampler: R-hat at most {fit.r_hat:.3f}, effective sample size at least {fit.ess:.0f}, {fit.draws} draws.",
         ),
         summary=effects_table(found),
         figures=network_figures(found, evidence, mcid),
