@@ -57,8 +57,8 @@ def benefit_harm_plane(options: Sequence[Option], outcome: str, harm: str, mcid:
             f"Upwards: points of {outcome} taken away on 0\N{WORD JOINER}–\N{WORD JOINER}100 against the comparator of "
             f"each option. Rightwards: patients of 1,000 with {harm}. Lines: 95 % intervals, cut at the axis. Hollow "
             "marks: no event was seen, and the line ends at the upper 95 % bound. Upper left is better. The "
-            "options were studied in different trials, populations and lengths of follow-up: the plane sets them side by "
-            "side and is no head-to-head comparison."
+            "options were studied in different trials, populations and lengths of follow-up: the plane sets them "
+            "side by side and is no head-to-head comparison."
             + (f" Dotted line: smallest important difference ({mcid:g})." if mcid else "")
         ),
         panels=(Panel(_draw(options, outcome, harm, mcid), _table(options, harm)),),
