@@ -62,7 +62,7 @@ def test_chains_too_short_to_trust():
         synthesise(
             DATA,
             priors=WEAK,
-            sampler=Sampler(seed=1, warmup=5, draws=10),
+            sampler=Sampler(seed=1, warmup=5, draws=10, thin=1),
             reference="a",
             month=6,
             window=(3, 9),

@@ -21,7 +21,7 @@ publication bias   serious if Egger's p is below 0.10 with at least 10 trials; n
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 from typing import Literal, get_args
 
 from scipy.special import ndtri
@@ -96,6 +96,14 @@ class Finding:
         wrong = [
             Problem("is impossible", field=field, value=value, allowed=allowed)
             for field, value, fine, allowed in (
+                *(
+                    (name, value, isfinite(value), "a finite number")
+                    for name, value in (
+                        ("estimate", self.estimate),
+                        ("n", self.n),
+                        ("tau2", self.tau2 or 0.0),
+                    )
+                ),
                 ("interval", f"{low:g} to {high:g}", low <= self.estimate <= high, "around the estimate"),
                 ("mcid", self.mcid, self.mcid > 0, "above 0"),
                 ("sd", self.sd, self.sd > 0, "above 0"),

@@ -12,20 +12,21 @@ For the comparisons ``y`` of one trial (arm minus reference arm, at one or sever
 * ``w``: 1 for an unblinded comparison of an experimental with a control arm, -1 turned round, else 0; bias has
   mean and spread over trials (Welton et al. 2009, doi:10.1111/j.1467-985X.2008.00548.x).
 
-``b`` given the rest is normal, so it is integrated out: NUTS moves over at most five scales and correlations,
+``b`` given the rest is normal, so it is integrated out: the sampler moves over at most five scales and correlations,
 and ``b`` is then drawn exactly.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.special import expit
 
 from stemtrial.evidence.heterogeneity import Floats
 from stemtrial.evidence.networkdata import Comparison
-from stemtrial.evidence.sampling import Convergence, Sampler, checked_convergence, nuts
+from stemtrial.evidence.sampling import Convergence, Sampler, checked_convergence, metropolis
 
 
 @dataclass(frozen=True)
@@ -180,12 +181,12 @@ def lay_out(
     )
 
 
-def _parts(layout: Layout, scales: dict[str, Any], xp: Any) -> tuple[Any, Any]:
-    """Return the covariance of y given b (m, m) and the prior SD of b (p,), by numpy or jax."""
+def _parts(layout: Layout, scales: Mapping[str, float]) -> tuple[Floats, Floats]:
+    """Return the covariance of y given b (m, m) and the prior SD of b (p,)."""
     error, spread, prior_sd = layout.own + layout.shared, layout.pattern, layout.fixed
     if layout.timed:
-        error = error * xp.exp(layout.gap * xp.log(scales["rho"]))
-        spread = spread * xp.exp(layout.gap * xp.log(scales["phi"]))
+        error = error * np.exp(layout.gap * np.log(scales["rho"]))
+        spread = spread * np.exp(layout.gap * np.log(scales["phi"]))
         prior_sd = prior_sd + scales["drift"] * np.sqrt(layout.step)
     total = error + scales["tau"] ** 2 * spread
     if layout.biased:
@@ -193,29 +194,13 @@ def _parts(layout: Layout, scales: dict[str, Any], xp: Any) -> tuple[Any, Any]:
     return total, prior_sd
 
 
-def _log_density() -> Callable[[Any, Any], Any]:
-    """Return the log density of y ~ N(0, S) with the closed form of its gradient in S."""
-    import jax
-    import jax.numpy as jnp
-    from jax.scipy.linalg import solve_triangular
-
-    def forward(y: Any, total: Any) -> Any:
-        inverse_root = solve_triangular(jnp.linalg.cholesky(total), jnp.eye(total.shape[0]), lower=True)
-        white = inverse_root @ y
-        value = jnp.sum(jnp.log(jnp.diagonal(inverse_root))) - 0.5 * white @ white
-        return value, (inverse_root, white)
-
-    density: Any = jax.custom_vjp(lambda y, total: forward(y, total)[0])
-
-    def backward(saved: Any, cotangent: Any) -> Any:
-        inverse_root, white = saved
-        alpha = inverse_root.T @ white
-        slope = 0.5 * (jnp.outer(alpha, alpha) - inverse_root.T @ inverse_root)
-        return -cotangent * alpha, cotangent * slope
-
-    density.defvjp(forward, backward)
-    found: Callable[[Any, Any], Any] = density
-    return found
+def log_likelihood(layout: Layout, scales: Mapping[str, float]) -> float:
+    """Return the log density of y given the scales, b integrated out, without its constant."""
+    total, prior_sd = _parts(layout, scales)
+    wide = layout.x * prior_sd
+    root = np.linalg.cholesky(total + wide @ wide.T)
+    white = solve_triangular(root, layout.y, lower=True, check_finite=False)
+    return float(-np.log(np.diag(root)).sum() - 0.5 * white @ white)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,37 +221,34 @@ def sample(layout: Layout, priors: Priors, sampler: Sampler) -> Posterior:
     NotCredibleError
         The chains did not converge.
     """
-    import jax.numpy as jnp
-    import numpyro
-    from numpyro import distributions as dist
-
-    density = _log_density()
+    # half-normal scales as absolute values of a normal: no long tail towards log 0
     halves = {"tau": priors.heterogeneity}
     if layout.timed:
         halves["drift"] = priors.drift
     if layout.biased:
         halves["kappa"] = priors.bias_spread
+    shares = {"rho": priors.rho, "phi": priors.phi} if layout.timed else {}
 
-    def half_normal(name: str, scale: float) -> Any:
-        # the absolute value of a normal: no long tail towards log 0, which NUTS explores badly
-        z = numpyro.sample(name, dist.Normal(0.0, 1.0))
-        return scale * jnp.abs(z)
+    def scales_of(z: Floats) -> dict[str, Any]:
+        columns = np.moveaxis(z, -1, 0)
+        scales = {name: abs(x) * halves[name] for name, x in zip(halves, columns, strict=False)}
+        return scales | dict(zip(shares, expit(columns[len(halves) :]), strict=True))
 
-    def model() -> None:
-        scales = {name: half_normal(name, scale) for name, scale in halves.items()}
-        if layout.timed:
-            scales["rho"] = numpyro.sample("rho", dist.Beta(*priors.rho))
-            scales["phi"] = numpyro.sample("phi", dist.Beta(*priors.phi))
-        total, prior_sd = _parts(layout, scales, jnp)
-        wide = jnp.asarray(layout.x) * prior_sd
-        numpyro.factor("comparisons", density(layout.y, total + wide @ wide.T))
+    def log_density(z: Floats) -> float:
+        scales = scales_of(z)
+        prior = -0.5 * float(z[: len(halves)] @ z[: len(halves)])
+        # beta density times the derivative of the logistic transform
+        prior += sum(
+            a * np.log(scales[name]) + b * np.log1p(-scales[name]) for name, (a, b) in shares.items()
+        )
+        return float(prior + log_likelihood(layout, scales))
 
-    draws, divergences = nuts(model, sampler)
-    scales = {name: abs(x) * halves[name] if name in halves else x for name, x in draws.items()}
+    z, acceptance = metropolis(log_density, len(halves) + len(shares), sampler)
+    scales = scales_of(z)
     flat = {name: x.reshape(-1) for name, x in scales.items()}
     b = _effects(layout, flat, np.random.default_rng(sampler.seed))
     convergence = checked_convergence(
-        {**scales, "b": b.reshape(sampler.chains, sampler.draws, -1)}, divergences
+        {**scales, "b": b.reshape(sampler.chains, sampler.draws, -1)}, acceptance
     )
     return Posterior(layout.columns, b, flat, convergence)
 
@@ -276,7 +258,7 @@ def _effects(layout: Layout, scales: dict[str, Floats], rng: np.random.Generator
     noise = rng.standard_normal((next(iter(scales.values())).size, layout.x.shape[1]))
     b = np.empty_like(noise)
     for i, z in enumerate(noise):
-        total, prior_sd = _parts(layout, {name: values[i] for name, values in scales.items()}, np)
+        total, prior_sd = _parts(layout, {name: values[i] for name, values in scales.items()})
         white = solve_triangular(
             np.linalg.cholesky(total), np.column_stack([layout.x, layout.y]), lower=True, check_finite=False
         )

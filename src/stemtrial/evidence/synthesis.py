@@ -259,5 +259,5 @@ def synthesise(
     at = None if knots is None else np.array(knots, dtype=float)
     layout = lay_out(used, nodes, at, priors, dose_node=dose_node)
     kind = "one visit" if knots is None else "time course"
-    method = f"Bayesian random-effects network, {kind}, NUTS"
+    method = f"Bayesian random-effects network, {kind}, adaptive Metropolis over scales, exact effects"
     return Synthesis(nodes, rows, sample(layout, priors, sampler), at, month, method)
