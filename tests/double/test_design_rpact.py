@@ -1,7 +1,7 @@
 """Group-sequential designs, sample size, power and interim inference against R rpact.
 
-``fixtures/rpact/make_fixtures.R`` made the results; versions are inside each file. Run this file as a script to print the
-largest differences of each design and trial.
+``fixtures/rpact/make_fixtures.R`` made the results; versions are inside each file. Run this file as a script to print
+the largest differences of each design and trial.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Stopping boundaries of group-sequential designs, found by exact integration."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,7 +25,7 @@ NEGLIGIBLE = 4e-14
 """Error below which a look gets no bound."""
 
 
-@cache
+@lru_cache(maxsize=256)
 def boundaries(design: GroupSequential) -> Boundaries:
     """Find the stopping boundaries of a design.
 

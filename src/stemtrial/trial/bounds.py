@@ -47,6 +47,10 @@ class Boundaries:
     drift: np.ndarray
     binding: bool
 
+    def __post_init__(self) -> None:
+        for values in (self.information, self.upper, self.lower, self.alpha_spent, self.beta_spent):
+            values.flags.writeable = False
+
     @property
     def stage_levels(self) -> np.ndarray:
         """One-sided significance level of each look."""

@@ -32,7 +32,9 @@ def rule(panels: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights of a composite Gauss-Legendre rule on 0 to 1."""
     x, w = np.polynomial.legendre.leggauss(_NODES)
     x = ((x + 1) / 2 + np.arange(panels)[:, None]) / panels
-    return x.ravel(), np.tile(w / 2 / panels, panels)
+    nodes, weights = x.ravel(), np.tile(w / 2 / panels, panels)
+    nodes.flags.writeable = weights.flags.writeable = False
+    return nodes, weights
 
 
 @dataclass(frozen=True)
