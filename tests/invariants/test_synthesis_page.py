@@ -15,7 +15,7 @@ from stemtrial.evidence.metaanalysis import Choices, analyse
 from stemtrial.evidence.plain import document
 from stemtrial.evidence.scope import Scope
 from stemtrial.report.benefitharmplane import Option, benefit_harm_plane
-from stemtrial.report.metapage import event_page, meta_page
+from stemtrial.report.metapage import cautions, event_page, meta_page
 from stemtrial.report.networkgraph import network_graph
 from stemtrial.report.synthesispage import as_csv, render, standalone, write
 from stemtrial.report.timecourseplot import EffectCourse, time_course_plot
@@ -170,6 +170,22 @@ def test_events_without_any_in_one_group_have_no_ratio_on_the_page(evidence):
     html = render(event_page(events, evidence, "x"))
     assert "no event in either group" in html
     assert "0 of 360; at most 8.3 per 1,000" in html
+
+
+def test_a_hartung_knapp_interval_narrower_than_the_usual_one_is_announced(evidence, found):
+    """Function against hyaluronic acid at 12 months: Q = 0.5 on 4 df."""
+    narrow = analyse(
+        evidence,
+        scope=Scope(indication="knee_oa", comparator=("hyaluronic_acid",)),
+        outcome="function",
+        month=12.0,
+        window=(10.0, 14.0),
+        choices=CHOICES,
+    )
+    usual = next(v.pooled for v in narrow.variants if v.name == "REML, normal interval")
+    (text,) = [c for c in cautions(narrow) if "Hartung-Knapp interval is narrower" in c]
+    assert interval(*usual.ci) in text
+    assert not any("Hartung-Knapp interval is narrower" in c for c in cautions(found))
 
 
 def test_funnel_contours_are_those_of_the_normal(found, page):

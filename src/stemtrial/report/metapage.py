@@ -4,6 +4,7 @@ import math
 
 from stemtrial.evidence.certainty import Profile
 from stemtrial.evidence.eventsynthesis import EventSynthesis
+from stemtrial.evidence.heterogeneity import critical
 from stemtrial.evidence.metaanalysis import MetaAnalysis
 from stemtrial.evidence.tables import Evidence
 from stemtrial.report.eventforest import event_forest, per_1000, ratio
@@ -123,12 +124,18 @@ def summary(synthesis: MetaAnalysis) -> Table:
         + words(synthesis.scope.intervention),
         ("Result", "Value"),
         tuple(rows),
+        keys=2,
     )
 
 
 def cautions(synthesis: MetaAnalysis) -> tuple[str, ...]:
     """Say what a reader must know before using the result."""
     found = []
+    if (usual := _narrowed(synthesis)) is not None:
+        found.append(
+            f"The studies scatter less than chance alone would make them, so the Hartung-Knapp interval is narrower "
+            f"than the usual one ({interval(*usual)}), which is the safer reading here (--test adhoc)."
+        )
     imputed = [study.label for study in synthesis.studies if study.imputed]
     if imputed:
         found.append(
@@ -151,6 +158,17 @@ def cautions(synthesis: MetaAnalysis) -> tuple[str, ...]:
             "trials without a difference print less, the result leans towards larger effects."
         )
     return tuple(found)
+
+
+def _narrowed(synthesis: MetaAnalysis) -> tuple[float, float] | None:
+    """Return the normal interval where the Hartung-Knapp adjustment shrinks it (Jackson 2017, 10.1002/sim.7411)."""
+    pooled = synthesis.pooled
+    if pooled.test != "knha" or pooled.tau2 is None:
+        return None
+    weight = sum(1 / (v + pooled.tau2) for v in synthesis.v)
+    half = critical(pooled.level, None) / weight**0.5
+    usual = (pooled.estimate - half, pooled.estimate + half)
+    return usual if half > (pooled.ci[1] - pooled.ci[0]) / 2 else None
 
 
 def choices(synthesis: MetaAnalysis) -> tuple[tuple[str, str], ...]:
@@ -362,6 +380,7 @@ def event_summary(synthesis: EventSynthesis) -> Table:
         "Patients with the event; exact 95 % intervals, patients of all trials added up",
         ("Result", "Value"),
         tuple(rows),
+        keys=2,
     )
 
 

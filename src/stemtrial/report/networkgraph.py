@@ -47,7 +47,7 @@ def network_graph(
 
 def _draw(patients: Mapping[str, float], trials: Mapping[tuple[str, str], int], reference: str) -> Markup:
     names = [reference, *sorted(name for name in patients if name != reference)]
-    width, height, ring = 920.0, 500.0, 175.0
+    width, height, ring = 980.0, 500.0, 175.0
     plot = Plot(x=(0, 1), y=(0, 1), title="", width=width, height=height)
     centre = (width / 2, height / 2)
     spots = {
