@@ -70,7 +70,7 @@ def _draw(
     span = max(seen) - min(seen)
     wide = [end for each in courses for end in (*each.prediction_low, *each.prediction_high)]
     wide += [end for each in courses for point in each.observed for end in point[1:]]
-    seen += [min(max(end, min(seen) - 0.5 * span), max(seen) + 0.5 * span) for end in wide]
+    seen += [min(max(end, min(seen) - 0.2 * span), max(seen) + 0.2 * span) for end in wide]
     low, high = widen(seen)
     colour = (
         BLUE if len(courses) == 1 else ARM_COLOURS[1 + list(courses).index(course) % (len(ARM_COLOURS) - 1)]
