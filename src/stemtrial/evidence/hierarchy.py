@@ -221,7 +221,7 @@ def sample(layout: Layout, priors: Priors, sampler: Sampler) -> Posterior:
     NotCredibleError
         The chains did not converge.
     """
-    # half-normal scales as absolute values of a normal: no long tail towards log 0
+    # half-normal scales in units of their prior, not as logs: no long tail towards log 0
     halves = {"tau": priors.heterogeneity}
     if layout.timed:
         halves["drift"] = priors.drift
@@ -231,7 +231,7 @@ def sample(layout: Layout, priors: Priors, sampler: Sampler) -> Posterior:
 
     def scales_of(z: Floats) -> dict[str, Any]:
         columns = np.moveaxis(z, -1, 0)
-        scales = {name: abs(x) * halves[name] for name, x in zip(halves, columns, strict=False)}
+        scales = {name: x * halves[name] for name, x in zip(halves, columns, strict=False)}
         return scales | dict(zip(shares, expit(columns[len(halves) :]), strict=True))
 
     def log_density(z: Floats) -> float:
@@ -243,7 +243,7 @@ def sample(layout: Layout, priors: Priors, sampler: Sampler) -> Posterior:
         )
         return float(prior + log_likelihood(layout, scales))
 
-    z, acceptance = metropolis(log_density, len(halves) + len(shares), sampler)
+    z, acceptance = metropolis(log_density, len(halves) + len(shares), len(halves), sampler)
     scales = scales_of(z)
     flat = {name: x.reshape(-1) for name, x in scales.items()}
     b = _effects(layout, flat, np.random.default_rng(sampler.seed))
@@ -256,14 +256,12 @@ def sample(layout: Layout, priors: Priors, sampler: Sampler) -> Posterior:
 def _effects(layout: Layout, scales: dict[str, Floats], rng: np.random.Generator) -> Floats:
     """Draw b, (draws, p), from its normal distribution given each draw of the scales."""
     noise = rng.standard_normal((next(iter(scales.values())).size, layout.x.shape[1]))
-    b = np.empty_like(noise)
+    both, b = np.column_stack([layout.x, layout.y]), np.empty_like(noise)
     for i, z in enumerate(noise):
         total, prior_sd = _parts(layout, {name: values[i] for name, values in scales.items()})
-        white = solve_triangular(
-            np.linalg.cholesky(total), np.column_stack([layout.x, layout.y]), lower=True, check_finite=False
-        )
-        precision = white[:, :-1].T @ white[:, :-1] + np.diag(prior_sd**-2)
+        solved = np.linalg.solve(total, both)
+        precision = layout.x.T @ solved[:, :-1] + np.diag(prior_sd**-2)
         root = np.linalg.cholesky(precision)
-        half = solve_triangular(root, white[:, :-1].T @ white[:, -1], lower=True, check_finite=False)
+        half = solve_triangular(root, layout.x.T @ solved[:, -1], lower=True, check_finite=False)
         b[i] = solve_triangular(root.T, half + z, check_finite=False)
     return b

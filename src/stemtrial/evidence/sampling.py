@@ -49,9 +49,12 @@ class Convergence:
 
 
 def metropolis(
-    log_density: Callable[[Floats], float], dimension: int, sampler: Sampler
+    log_density: Callable[[Floats], float], dimension: int, positive: int, sampler: Sampler
 ) -> tuple[Floats, float]:
-    """Draw from an unnormalised density on the whole space whose mass lies within a few units of 0.
+    """Draw from an unnormalised density whose mass lies within a few units of 0.
+
+    The first ``positive`` coordinates live on the half-line from 0; steps below it are reflected, which leaves
+    the proposal symmetric.
 
     Returns
     -------
@@ -60,6 +63,7 @@ def metropolis(
     """
     rng = np.random.default_rng(sampler.seed)
     x = rng.uniform(-1.5, 1.5, (sampler.chains, dimension))
+    x[:, :positive] = abs(x[:, :positive])
     density = np.array([log_density(point) for point in x])
     root: Floats = np.eye(dimension)
     log_scale = np.log(2.4 / np.sqrt(dimension)) - 1.0
@@ -68,6 +72,7 @@ def metropolis(
     accepted = 0
     for step in range(steps):
         proposal = x + np.exp(log_scale) * rng.standard_normal(x.shape) @ root.T
+        proposal[:, :positive] = abs(proposal[:, :positive])
         offered = np.array([log_density(point) for point in proposal])
         taken = np.log(rng.uniform(size=sampler.chains)) < offered - density
         x = np.where(taken[:, None], proposal, x)
