@@ -35,9 +35,9 @@ def network(
     ] = False,
     correlation: Annotated[float, typer.Option(help="Of baseline with follow-up.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 1,
-    draws: Annotated[
-        int | None, typer.Option(min=4, help="Draws a chain; the library's number if not given.")
-    ] = None,
+    draws: Annotated[int, typer.Option(min=4, help="Draws kept of each of four chains.")] = 500,
+    warmup: Annotated[int | None, typer.Option(min=1, help="Steps before [1500; course 4000].")] = None,
+    thin: Annotated[int | None, typer.Option(min=1, help="Steps between draws [10; course 40].")] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +67,8 @@ def network(
         randomised_only=randomised_only,
     )
     at = {} if course else {"month": months[0], "window": (max(0.01, months[0] - window), months[0] + window)}
-    sampler = Sampler(seed=seed) if draws is None else Sampler(seed=seed, draws=draws)
+    usual = (4000, 40) if course else (1500, 10)
+    sampler = Sampler(seed=seed, draws=draws, warmup=warmup or usual[0], thin=thin or usual[1])
     typer.echo("sampling …", err=True)
     fitted = synthesise(
         data,
