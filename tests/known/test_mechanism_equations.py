@@ -1,6 +1,5 @@
 """The equations, their generated forms and the Rosenbrock methods against closed forms and independent integration."""
 
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,17 +9,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from models import published
 from stemtrial.calibration import prior
 from stemtrial.mechanism import _generated, codegen, equations
 from stemtrial.mechanism.rosenbrock import DEFAULT, METHODS
 from stemtrial.population.patients import People, enrol
 from stemtrial.trial.protocol import Trial
-
-_spec = importlib.util.spec_from_file_location(
-    "published", Path(__file__).parents[1] / "models" / "published.py"
-)
-published = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(published)
 
 N = 200
 NO_INPUT = {name: 0.0 for name in equations.INPUTS}

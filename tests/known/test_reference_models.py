@@ -1,23 +1,16 @@
 """Published models run by the project's own solver give their published numbers."""
 
-import importlib.util
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.optimize import fsolve
 
+from models import published
 from stemtrial.mechanism import parameters
 from stemtrial.mechanism.schedule import Event, Kind, Schedule
 from stemtrial.mechanism.targets import TypicalPatient
-
-_spec = importlib.util.spec_from_file_location(
-    "published", Path(__file__).parents[1] / "models" / "published.py"
-)
-published = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(published)
 
 
 @pytest.mark.parametrize("row", published.WEN_TABLE_2, ids=str)

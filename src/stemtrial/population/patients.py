@@ -129,7 +129,9 @@ def enrol(people: People, constants: Constants, *, autologous: bool) -> Patients
     age_slope = c.potency_age if autologous else 0.0
     potency = c.cell_effect * np.exp(c.sd_ln_potency * z[5] - age_slope * (covariates.age - MEAN_AGE))
     responsiveness = np.exp(c.sd_ln_ctx * z[6] - 0.5 * c.sd_ln_ctx**2)
-    context = np.maximum(c.ctx_Emax * (1 + c.ctx_slope * (pain - 50)) - drop, 0)
+    # The published slope is per point of reported baseline; nobody loses more pain than there is.
+    context = np.maximum(c.ctx_Emax * (1 + c.ctx_slope * (covariates.pain - 50)) - drop, 0)
+    context = np.minimum(responsiveness * context, pain / c.route_injection)
     nothing = np.zeros_like(pain)
     return Patients(
         covariates=covariates,
@@ -141,7 +143,7 @@ def enrol(people: People, constants: Constants, *, autologous: bool) -> Patients
             **vars(own_constants),
             "k_M": c.k_M * np.exp(c.sd_ln_k_M * z[7]),
             "potency": potency,
-            "ctx": responsiveness * context,
+            "ctx": context,
             **dict.fromkeys(("n_steady", "n_fading", "o_steady", "o_fading"), nothing),
         },
         regression_to_mean=drop[:, 0],
