@@ -31,7 +31,7 @@ _FIXED = 1 + _N_Q + _N_P + _N_C + 2 * _N_U + _N_X
 
 @jit
 def _rhs(t, x, work):  # type: ignore[no-untyped-def]
-    """Derivatives of the states; ``work`` carries all the rest, because every argument of a call costs time."""
+    """Return the derivatives; ``work`` carries all but the states, because every argument of a call costs time."""
     q = work[1 : 1 + _N_Q]
     p = work[1 + _N_Q : 1 + _N_Q + _N_P]
     inputs = 1 + _N_Q + _N_P + _N_C
