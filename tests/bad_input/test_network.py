@@ -1,7 +1,9 @@
 """What cannot be synthesised is refused in one sentence that says why and what to do."""
 
 import pytest
+from typer.testing import CliRunner
 
+from stemtrial.cli import app
 from stemtrial.errors import InputError, NotCredibleError
 from stemtrial.evidence import load
 from stemtrial.evidence.armdata import network_data
@@ -82,3 +84,10 @@ def test_nothing_to_compare():
             by_dose=False,
             randomised_only=True,
         )
+
+
+def test_a_dose_slope_over_all_cells_is_refused():
+    arguments = ["evidence", "network", "--indication", "knee_oa", "--outcome", "pain", "--months", "6"]
+    found = CliRunner().invoke(app, [*arguments, "--dose", "--scheme", "all_cells"])
+    assert isinstance(found.exception, InputError)
+    assert "--dose = all_cells goes with --scheme product_class only" in str(found.exception)

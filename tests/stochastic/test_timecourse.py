@@ -97,6 +97,10 @@ def test_slopes(world, name):
     draws = found.posterior.b[:, found.posterior.columns.index(name)]
     assert inside(draws, truth[name])
     assert draws.std() < 0.6 * getattr(PRIORS, name)
+    shown = {coefficient.name: coefficient for coefficient in found.coefficients(level=0.9)}
+    assert shown.keys() == {"bias", "dose"}
+    assert shown[name].value == np.median(draws)
+    assert shown[name].interval == pytest.approx(np.quantile(draws, [0.05, 0.95]))
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -33,6 +33,10 @@ def network(
     randomised_only: Annotated[
         bool, typer.Option("--randomised-only", help="Randomised trials only.")
     ] = False,
+    dose: Annotated[
+        bool,
+        typer.Option("--dose", help="Let the effect of expanded cells change with the logarithm of dose."),
+    ] = False,
     correlation: Annotated[float, typer.Option(help="Of baseline with follow-up.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 1,
     draws: Annotated[int, typer.Option(min=4, help="Draws kept of each of four chains.")] = 500,
@@ -52,6 +56,8 @@ def network(
     from stemtrial.evidence.synthesis import synthesise
     from stemtrial.report.networkpage import network_page, review
 
+    if dose and scheme != "product_class":
+        raise InputError(Problem("goes with --scheme product_class only", field="--dose", value=scheme))
     if not course and len(months) > 1:
         raise InputError(Problem("takes one value", field="--months", hint="add --course for several months"))
     tables = load()
@@ -63,7 +69,7 @@ def network(
         scheme=scheme,  # type: ignore[arg-type]  # checked by the library
         rules=_rules(correlation),
         unblinded=opened,
-        by_dose=False,
+        by_dose=dose,
         randomised_only=randomised_only,
     )
     at = {} if course else {"month": months[0], "window": (max(0.01, months[0] - window), months[0] + window)}
@@ -76,6 +82,7 @@ def network(
         sampler=sampler,
         reference=reference,
         knots=KNOTS if course else None,
+        dose_node="cells_expanded" if dose else None,
         **at,  # type: ignore[arg-type]
     )
     found = review(fitted, indication=indication, outcome=outcome, months=months)
@@ -89,6 +96,10 @@ def network(
         ("Nodes", scheme.replace("_", " ")),
         ("Visits", visits),
         ("Bias term for blinding", ", ".join(opened)),
+        (
+            "Dose of expanded cells",
+            "slope on log10 dose, effects at 50 million" if dose else "not in the model",
+        ),
         ("Correlation of baseline and follow-up", f"{correlation:g}"),
         ("Missing standard deviation", "median of the printed ones"),
         ("Trials", "randomised only" if randomised_only else "all with a comparator"),
@@ -102,6 +113,7 @@ def network(
         "choices": dict(choices),
         "convergence": plain(fitted.convergence),
         "effects": plain(found.effects),
+        "coefficients": plain(fitted.coefficients()),
         "ranks": plain(found.ranks),
         "consistency": plain(found.consistency),
         "node_splits": plain(found.splits),

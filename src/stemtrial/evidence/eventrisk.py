@@ -13,7 +13,7 @@ from stemtrial.evidence.vocabulary import EventCategory
 
 Kind = Literal["local_or_transient", "systemic_or_serious", "unclassified"]
 
-TIME_BANDS: tuple[tuple[float, float], ...] = ((0, 1), (1, 6), (6, 12), (12, 24), (24, 120))
+TIME_BANDS: tuple[tuple[float, float], ...] = ((0, 1), (1, 6), (6, 12), (12, 24), (24, 120), (120, 600))
 """Months at risk, above the first and up to the second, within which counts may be added up."""
 
 

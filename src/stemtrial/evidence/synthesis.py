@@ -64,6 +64,19 @@ class Ranks:
     level: float
 
 
+@dataclass(frozen=True)
+class Coefficient:
+    """A number of the network besides the effects: ``dose``, points per tenfold dose, or ``bias``, in points.
+
+    Bias is the mean by which unblinded comparisons favour the experimental arm; below 0 they favour it more.
+    """
+
+    name: Literal["dose", "bias"]
+    value: float
+    interval: tuple[float, float]
+    level: float
+
+
 @dataclass(frozen=True, eq=False)
 class Synthesis:
     """A fitted network, at one visit (``knots`` is ``None``) or over time.
@@ -153,6 +166,15 @@ class Synthesis:
             method=self.method,
             status=self._status(treatment, comparator, at, bool(persons)),
         )
+
+    def coefficients(self, level: float = 0.95) -> tuple[Coefficient, ...]:
+        """Return the slope on dose and the bias of unblinded comparisons, where the network has them."""
+        found = []
+        for name in ("dose", "bias"):
+            if name in self.posterior.columns:
+                draws = self.posterior.b[:, self.posterior.columns.index(name)]
+                found.append(Coefficient(name, float(np.median(draws)), _interval(draws, level), level))
+        return tuple(found)
 
     def ranks(self, *, month: float | None = None, level: float = 0.95) -> Ranks:
         """Return the full table of rank probabilities; there is deliberately no "best" treatment."""

@@ -9,7 +9,7 @@ import numpy as np
 from stemtrial.evidence.consistency import Consistency, Split, design_by_treatment, node_splits
 from stemtrial.evidence.network import Network
 from stemtrial.evidence.networkdata import Comparison
-from stemtrial.evidence.synthesis import Effect, Ranks, Synthesis
+from stemtrial.evidence.synthesis import Coefficient, Effect, Ranks, Synthesis
 from stemtrial.evidence.tables import Evidence
 from stemtrial.report.evidence_words import heading, p_words, words
 from stemtrial.report.figure import Figure, Table
@@ -232,6 +232,17 @@ def network_finding(found: NetworkReview) -> str:
         f"excludes no difference for {len(clear)} of {len(known)} treatments with direct or indirect evidence, and the "
         f"prediction interval of a further blinded trial for {len(predicted)}. Few trials stand behind each line: "
         "differences between treatments are very uncertain."
+        + "".join(f" {_coefficient_words(c)}" for c in found.synthesis.coefficients())
+    )
+
+
+def _coefficient_words(found: Coefficient) -> str:
+    """Say what the slope on dose or the bias of open trials is."""
+    size = f"{number(found.value)} points (95 % credible interval {interval(*found.interval)})"
+    if found.name == "dose":
+        return f"Ten times the dose of expanded cells changes their effect by {size}."
+    return (
+        f"Unblinded comparisons differ from blinded ones by {size}; below 0 they favour the treatment more."
     )
 
 
