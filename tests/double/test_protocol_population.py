@@ -48,6 +48,7 @@ def test_truncated_normals_of_one_mean_approach_the_limit_from_below(
 
 
 def test_one_limit_gives_the_exponential_and_no_limit_any_spread() -> None:
+    assert largest_sd(5e-324, 0, 100) == 5e-324
     assert largest_sd(45, low=40) == pytest.approx(stats.expon(scale=5).std())
     assert largest_sd(33, high=35) == 2
     assert math.isinf(largest_sd(58))

@@ -46,7 +46,7 @@ def largest_sd(mean: float, low: float = -math.inf, high: float = math.inf) -> f
     inf
     """
     near, width = min(mean - low, high - mean), high - low
-    if math.isinf(width):
+    if math.isinf(width) or near < 1e-12 * width:  # one end, or as good as one
         return near
     share = near / width
     if share > 0.4999:
