@@ -26,16 +26,15 @@ least-squares estimate among the patients seen at visit a. So
 with :math:`C` the covariance of the estimated contrasts over visits; it is 0 on complete data.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.special import stdtr
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.trial.analysis import Comparison
-
-SmallSample: TypeAlias = Literal["satterthwaite", "kenward_roger"]
+from stemtrial.trial.mmrm_scoring import SmallSample, pattern_codes, scored
 
 _BLOCK = 1 << 21
 """Readings analysed at a time."""
@@ -124,6 +123,9 @@ def mmrm(
 ) -> Comparison:
     """Compare two arms at every visit by a mixed model for repeated measures, adjusted for baseline by visit.
 
+    In closed form where patients who leave do not come back, by Fisher scoring in the replicates where some do.
+    A replicate counts as not possible where the readings before the first gaps do not suffice to start from.
+
     Parameters
     ----------
     outcome, seen
@@ -138,11 +140,6 @@ def mmrm(
     Comparison
         Arrays (replicates, visits); ``df`` is 0 where the analysis was not possible.
 
-    Raises
-    ------
-    InputError
-        If a patient is seen again after a visit that was missed.
-
     Examples
     --------
     >>> rng = np.random.default_rng(1)
@@ -155,17 +152,45 @@ def mmrm(
     y = np.moveaxis(np.concatenate(outcome, axis=2), 0, 2)
     here = np.moveaxis(np.concatenate(seen, axis=2), 0, 2)
     x = np.concatenate(baseline, axis=1)
+    x = x - x.mean(axis=1, keepdims=True)
     arm = np.concatenate([np.full(b.shape, float(i)) for i, b in enumerate(baseline)], axis=1)
+    design = np.stack([np.ones_like(x), x, arm], axis=2)
     rows = max(1, _BLOCK // y[0].size)
+    parts = [
+        _compare(
+            y[first : first + rows], design[first : first + rows], here[first : first + rows], small_sample
+        )
+        for first in range(0, len(y), rows)
+    ]
+    return _joined(lambda k: np.concatenate([getattr(c, k) for c in parts]))
+
+
+def _compare(y: np.ndarray, design: np.ndarray, seen: np.ndarray, small_sample: SmallSample) -> Comparison:
+    """Compare the arm in the last column of the design."""
+    weights = np.eye(design.shape[2])[-1]
+    stayed = np.logical_and.accumulate(seen, axis=2)
+    found = fit(y, design, stayed)
+    closed = found.contrast(weights, small_sample)
+    gap = np.flatnonzero((seen != stayed).any(axis=(1, 2)))
+    fitted = gap[np.isfinite(found.covariance[gap]).all(axis=(1, 2))]
     parts = []
-    for first in range(0, len(y), rows):
-        part = slice(first, first + rows)
-        centred = x[part] - x[part].mean(axis=1, keepdims=True)
-        design = np.stack([np.ones_like(centred), centred, arm[part]], axis=2)
-        parts.append(fit(y[part], design, here[part]).contrast(np.array([0.0, 0.0, 1.0]), small_sample))
-    return Comparison(
-        *(np.concatenate([getattr(c, k) for c in parts]) for k in ("estimate", "se", "df", "p"))
-    )
+    rows = max(1, _BLOCK // (y.shape[2] ** 4 * max(1, np.unique(pattern_codes(seen[gap])).size)))
+    for first in range(0, len(fitted), rows):
+        i = fitted[first : first + rows]
+        parts.append(scored(y[i], design[i], seen[i], weights, small_sample, found.covariance[i]))
+
+    def merged(name: str) -> np.ndarray:
+        values: np.ndarray = getattr(closed, name).copy()
+        values[gap] = 0 if name == "df" else np.nan
+        if parts:
+            values[fitted] = np.concatenate([getattr(c, name) for c in parts])
+        return values
+
+    return _joined(merged)
+
+
+def _joined(part: Callable[[str], np.ndarray]) -> Comparison:
+    return Comparison(part("estimate"), part("se"), part("df"), part("p"))
 
 
 def fit(outcome: np.ndarray, design: np.ndarray, seen: np.ndarray) -> RepeatedMeasures:
@@ -192,7 +217,7 @@ def fit(outcome: np.ndarray, design: np.ndarray, seen: np.ndarray) -> RepeatedMe
     if np.any(seen[:, :, 1:] & ~seen[:, :, :-1]):
         raise InputError(
             Problem("has a patient who is seen again after a missed visit", field="analysis", value="mmrm",
-                    hint="leave out readings after the first gap")
+                    hint="compare the arms by scoring instead")
         )  # fmt: skip
     (replicates, _, visits), columns = outcome.shape, design.shape[2]
     centre = (outcome * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
