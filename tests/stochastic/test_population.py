@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from stemtrial.calibration import prior
 from stemtrial.population.covariates import COVARIATES, correlations
 from stemtrial.population.patients import People, enrol
-from stemtrial.population.spec import PopulationSpec
+from stemtrial.population.spec import PopulationSpec, largest_sd
 from stemtrial.population.truncated import TruncatedNormal
 
 LIMIT = stats.norm.isf(0.5e-6)
@@ -83,8 +85,11 @@ def test_correlation_matrix_is_one():
 
 @pytest.mark.parametrize(
     ("mean", "sd", "low", "high"),
-    [(58, 14, 40, 100), (28.5, 4, -np.inf, 35), (50, 20, 0, 100), (70, 9, 60, np.inf)],
-)
+    [
+        (58, 14, 40, 100), (28.5, 4, -np.inf, 35), (50, 20, 0, 100), (70, 9, 60, np.inf), (58, 14.58, 40, 100),
+        (58, 14.58, 40, np.inf), (42, 14.58, -np.inf, 60), (42, 14.58, 0, 60),
+    ],
+)  # fmt: skip
 def test_truncated_normal_has_the_moments_of_scipy(mean, sd, low, high):
     d = TruncatedNormal.matching(mean, sd, low, high)
     other = stats.truncnorm((low - d.mu) / d.sigma, (high - d.mu) / d.sigma, loc=d.mu, scale=d.sigma)
@@ -92,6 +97,24 @@ def test_truncated_normal_has_the_moments_of_scipy(mean, sd, low, high):
     assert other.std() == pytest.approx(sd, abs=1e-6)
     u = np.array([0.001, 0.2, 0.5, 0.9, 0.999])
     assert d.from_normal(stats.norm.ppf(u)) == pytest.approx(other.ppf(u), rel=1e-7)
+
+
+@given(st.data())
+def test_every_population_that_is_accepted_can_be_drawn(data):
+    low = data.draw(st.sampled_from([-np.inf, 0.0, 20.0, 40.0]))
+    high = data.draw(st.sampled_from([60.0, 100.0, np.inf]))
+    inside = st.floats(max(low, 0.0) + 0.5, min(high, 100.0) - 0.5)
+    mean = data.draw(inside)
+    limit = min(largest_sd(mean, low, high), 50.0)
+    sd = limit * data.draw(st.floats(0.02, 0.99))
+    d = TruncatedNormal.matching(mean, sd, low, high)
+    assert d.mean == pytest.approx(mean, abs=1e-6)
+    assert d.sd == pytest.approx(sd, abs=1e-6)
+    drawn = d.from_normal(np.array([-4.0, -1.0, 0.0, 1.0, 4.0]))
+    assert np.isfinite(drawn).all()
+    assert (np.diff(drawn) > 0).all()
+    assert low <= drawn[0]
+    assert drawn[-1] <= high
 
 
 def _of_parent(threshold):
@@ -133,9 +156,7 @@ def test_regression_to_the_mean_is_not_counted_twice():
 def test_nobody_loses_more_pain_to_context_than_there_is():
     replicates = np.arange(400)
     constants = prior.draw(8, replicates)
-    patients = enrol(
-        People.draw(SPEC, 8, replicates, 0, 50), constants, autologous=True
-    )
+    patients = enrol(People.draw(SPEC, 8, replicates, 0, 50), constants, autologous=True)
     assert (patients.constants["ctx"] * constants["route_injection"][:, None] <= patients.pain + 1e-9).all()
     assert (patients.constants["ctx"] >= 0).all()
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp
 
 from stemtrial.errors import InputError, Problem
 
@@ -23,6 +23,10 @@ def _moments(mu: float, sigma: float, low: float, high: float) -> tuple[float, f
     shift = pa - pb
     spread = 1 + (a * pa if math.isfinite(a) else 0.0) - (b * pb if math.isfinite(b) else 0.0) - shift * shift
     return mu + sigma * shift, sigma * math.sqrt(max(spread, 0.0))
+
+
+_FAR = 4.0
+"""Standard deviations beyond which a limit leaves a tail only."""
 
 
 @dataclass(frozen=True)
@@ -97,5 +101,13 @@ class TruncatedNormal:
 
     def from_normal(self, z: np.ndarray) -> np.ndarray:
         """Turn standard normal numbers into numbers of this distribution, keeping their order."""
-        a, b = ndtr((self.low - self.mu) / self.sigma), ndtr((self.high - self.mu) / self.sigma)
-        return np.clip(self.mu + self.sigma * ndtri(a + ndtr(z) * (b - a)), self.low, self.high)
+        a, b = (self.low - self.mu) / self.sigma, (self.high - self.mu) / self.sigma
+        if a > _FAR:  # the upper tail: its mirror image has probabilities that can be told from 0
+            return -TruncatedNormal(-self.mu, self.sigma, -self.high, -self.low).from_normal(-z)
+        if b < -_FAR:
+            above = np.exp(log_ndtr(a) - log_ndtr(b))
+            x = ndtri_exp(log_ndtr(b) + np.log(ndtr(z) + ndtr(-z) * above))
+        else:
+            low, high = ndtr(a), ndtr(b)
+            x = ndtri(low + ndtr(z) * (high - low))
+        return np.clip(self.mu + self.sigma * x, self.low, self.high)
