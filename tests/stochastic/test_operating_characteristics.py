@@ -71,3 +71,32 @@ def test_an_arm_that_gets_nothing_falls_back_by_the_regression_to_the_mean_alone
     z = difference.mean() / (difference.std() / np.sqrt(len(difference)))
     assert abs(z) < stats.norm.isf(ALARM / 2) + 3  # clipping at the ends of the scale adds a little bias
     assert expected.mean() < -1
+
+
+def under(plan, estimand):
+    data = plan.trial.model_dump(mode="json")
+    data["question"]["estimand"] = estimand
+    return Plan.of(type(plan.trial).model_validate(data))
+
+
+def test_estimands_order_the_improvement_of_an_arm(plan):
+    """The same patients improve most with rescue counted, less without rescue, least if rescue counts as failure."""
+    replicates = np.arange(40)
+    found = {e: simulate(under(plan, e), 3, replicates) for e in ("treatment_policy", "hypothetical", "composite")}
+    change = {e: r["saline/change"][:, -1].mean() for e, r in found.items()}
+    assert change["treatment_policy"] < change["hypothetical"] < change["composite"] < 0
+    assert found["hypothetical"]["saline/rescued"].sum() == 0
+    assert (found["composite"]["saline/rescued"] == found["treatment_policy"]["saline/rescued"]).all()
+
+
+def test_composite_counts_rescued_patients_as_not_improved(plan):
+    replicates = np.arange(5)
+    composite = under(plan, "composite")
+    record = composite.follow(
+        composite.cast("saline", 3, replicates), composite.schedules["saline"], prior.draw(3, replicates)
+    )
+    outcome, baseline = composite.reading(record, 4)
+    rescued = record.rescued[4]
+    assert rescued.any()
+    assert (outcome[rescued] >= baseline[rescued]).all()
+    assert (outcome[~rescued] == record.readings["VAS"][4][~rescued]).all()

@@ -23,13 +23,9 @@ def unavailable(trial: Trial) -> Iterator[Problem]:
             value=trial.indication,
             allowed="knee_oa",
         )
-    for field, value, allowed in (
-        ("analysis", trial.question.analysis, "ancova"),
-        ("estimand", trial.question.estimand, "treatment_policy"),
-    ):
-        if value != allowed:
-            what = "cannot be simulated in this version"
-            yield Problem(what, field=f"question.{field}", value=value, allowed=allowed)
+    if (analysis := trial.question.analysis) != "ancova":
+        what = "cannot be simulated in this version"
+        yield Problem(what, field="question.analysis", value=analysis, allowed="ancova")
     for arm in trial.ordered_arms:
         for index, treatment in enumerate(trial.arms[arm].treatments):
             if treatment.name == "prp":

@@ -14,7 +14,7 @@ from stemtrial.simulation import STANDARD_NUMERICS, Numerics, Results, treat
 from stemtrial.trial.analysis import Comparison, ancova
 from stemtrial.trial.capability import unavailable
 from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
-from stemtrial.trial.protocol import Trial
+from stemtrial.trial.protocol import Conduct, Trial
 
 ARM_STRIDE = 1 << 21
 """Distance of the identities of patients of neighbouring arms, so that an arm's size shifts nobody else."""
@@ -104,15 +104,38 @@ class Plan:
             visits or protocol,
             protocol,
             self.trial.question.endpoint.month,
-            self.trial.conduct,
+            self._conduct,
             cast.chance,
         )
 
+    @property
+    def _conduct(self) -> Conduct:
+        """Rules of the trial; the hypothetical estimand asks what would be without rescue medicine."""
+        if self.trial.question.estimand == "hypothetical":
+            return self.trial.conduct.model_copy(update={"rescue_analgesia": None})
+        return self.trial.conduct
+
+    def reading(self, arm: ArmRecord, visit: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the endpoint at a visit and at baseline, 0-100, as the estimand wants it.
+
+        A numeric rating scale knows whole tens only. Under the composite estimand a patient who has begun rescue
+        medicine counts as not improved.
+        """
+        question = self.trial.question
+        if question.endpoint.instrument == "NRS":
+            outcome, baseline = np.round(arm.readings["VAS"][visit], -1), np.round(arm.baseline["VAS"], -1)
+        else:
+            name = question.endpoint.instrument
+            outcome, baseline = arm.readings[name][visit], arm.baseline[name]
+        if question.estimand == "composite":
+            outcome = np.where(arm.rescued[visit], np.maximum(outcome, baseline), outcome)
+        return outcome, baseline
+
     def analyse(self, comparator: ArmRecord, experimental: ArmRecord, visit: int) -> Comparison:
         """Primary analysis at one visit."""
-        name = self.trial.question.endpoint.instrument
-        arms = (comparator, experimental)
-        outcome, baseline = zip(*(reading(arm, name, visit) for arm in arms), strict=True)
+        outcome, baseline = zip(
+            *(self.reading(arm, visit) for arm in (comparator, experimental)), strict=True
+        )
         return ancova(outcome, baseline, (comparator.present[visit], experimental.present[visit]))
 
     def gains(self, record: ArmRecord, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
@@ -125,13 +148,6 @@ class Plan:
                 return constants["f_B"] * context, record.function_gain.mean(axis=1)
             case _:
                 return context, total
-
-
-def reading(arm: ArmRecord, instrument: str, visit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the reading at a visit and at baseline on 0-100; a numeric rating scale knows whole tens only."""
-    if instrument == "NRS":
-        return np.round(arm.readings["VAS"][visit], -1), np.round(arm.baseline["VAS"], -1)
-    return arm.readings[instrument][visit], arm.baseline[instrument]
 
 
 Keep = Callable[[np.ndarray, Mapping[str, Cast], Mapping[str, ArmRecord]], None]
@@ -208,13 +224,12 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
 
 def _reduce(plan: Plan, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
     """Summaries of one arm in every replicate."""
-    instrument = plan.trial.question.endpoint.instrument
     seen = arm.present
     count = np.maximum(seen.sum(axis=2), 1)
-    change = np.stack([np.subtract(*reading(arm, instrument, v)) for v in range(len(seen))])
+    change = np.stack([np.subtract(*plan.reading(arm, v)) for v in range(len(seen))])
     mean = np.where(seen, change, 0).sum(axis=2) / count
     squares = np.where(seen, (change - mean[:, :, None]) ** 2, 0).sum(axis=2)
-    gain, start, here = -change[last], reading(arm, instrument, last)[1], seen[last]
+    gain, start, here = -change[last], plan.reading(arm, last)[1], seen[last]
     responses = [gain >= plan.mcid.value, gain >= 0.3 * start, gain >= 0.5 * start]
     at_least = gain[:, :, None] >= IMPROVEMENTS
     stays = np.concatenate([np.ones((1, *seen.shape[1:]), bool), seen])

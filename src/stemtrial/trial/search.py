@@ -15,7 +15,7 @@ from stemtrial.simulation import PATIENTS_A_BATCH, Results, in_batches
 from stemtrial.trial.analysis import Comparison, ancova
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.protocol import Trial
-from stemtrial.trial.replicates import Plan, reading
+from stemtrial.trial.replicates import Plan
 
 SCENARIOS = ("assurance", "power", "type_one_error")
 """Constants drawn anew for each virtual trial; all at their mean; what is under question doing nothing."""
@@ -130,7 +130,7 @@ def enlarged(trial: Trial, factor: float) -> Trial:
 
 def _first(plan: Plan, arm: ArmRecord, visit: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Outcome, baseline and presence of the first patients of an arm."""
-    outcome, baseline = reading(arm, plan.trial.question.endpoint.instrument, visit)
+    outcome, baseline = plan.reading(arm, visit)
     return outcome[:, :n], baseline[:, :n], arm.present[visit][:, :n]
 
 
