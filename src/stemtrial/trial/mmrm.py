@@ -21,7 +21,7 @@ closed too: the estimate does not depend on the :math:`d_j` once :math:`\Phi` is
 least-squares estimate among the patients seen at visit a. So
 
 .. math:: \Lambda_v = \sum_a T_{va}^2 \frac{d_a}{n_a-p}
-          \Big\{(a-1)\,c^\top(X_a^\top X_a)^{-1}c - \mathrm{tr}(\Sigma_{<a}^{-1} C_{<a})\Big\},
+          \left\{(a-1)\,c^\top(X_a^\top X_a)^{-1}c - \mathrm{tr}(\Sigma_{<a}^{-1} C_{<a})\right\},
 
 with :math:`C` the covariance of the estimated contrasts over visits; it is 0 on complete data.
 """
