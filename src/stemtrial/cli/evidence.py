@@ -1,20 +1,22 @@
 """The ``evidence`` verb."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemtrial.cli import meta, network
+from stemtrial.cli import completeness, evidence_import, meta, network
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from stemtrial.evidence import Evidence
-    from stemtrial.evidence.schema import Outcome, Trial
+    from stemtrial.evidence.schema import Outcome, Row, Trial
 
 app = typer.Typer(help="The shipped evidence and its synthesis.", no_args_is_help=True)
 
 Words = list[str] | None
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Also = Annotated[Path | None, typer.Option(help="Folder with your own rows, beside the shipped.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")]
 
 
@@ -35,6 +37,7 @@ def list_(
     reliability: Annotated[Words, typer.Option(help="Outcomes: high, moderate, low.")] = None,
     analysis_set: Annotated[Words, typer.Option(help="Outcomes: primary, sensitivity, …")] = None,
     table: Annotated[str, typer.Option(help="What to list: trials, arms, outcomes or events.")] = "trials",
+    also: Also = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -42,13 +45,13 @@ def list_(
 
     A filter may be given several times; any of its words will do.
     """
-    from stemtrial.evidence import Selection, load
+    from stemtrial.evidence import Selection
 
     _one_format(as_json, as_csv)
     makers = {"trials": _trial_rows, "arms": _arm_rows, "outcomes": _outcome_rows, "events": _event_rows}
     if table not in makers:
         raise InputError(Problem("is not known", field="--table", value=table, allowed=", ".join(makers)))
-    evidence = load()
+    evidence = _tables(also)
     selection = Selection(
         indication=tuple(indication or ()),
         blinding=tuple(blinding or ()),
@@ -83,16 +86,15 @@ def list_(
 @app.command()
 def show(
     trial_id: Annotated[str, typer.Argument(metavar="TRIAL", help="Identity of a trial, as in the list.")],
+    also: Also = None,
     as_json: AsJson = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print the outcome rows as CSV and nothing else.")
     ] = False,
 ) -> None:
     """Show a trial: its arms, outcomes and adverse events, each number with its source."""
-    from stemtrial.evidence import load
-
     _one_format(as_json, as_csv)
-    evidence = load()
+    evidence = _tables(also)
     only = _only(evidence, evidence.trial(trial_id))
     if as_json:
         sources = sorted(
@@ -105,7 +107,7 @@ def show(
         _print_json(
             {
                 "evidence_hash": evidence.hash,
-                "trial": only.trials[0].cells(),
+                "trial": only.trials[0].cells() | _whose(only.trials[0]),
                 "arms": _arm_rows(only),
                 "outcomes": _outcome_rows(only),
                 "events": _event_rows(only),
@@ -123,6 +125,23 @@ def show(
 app.command()(meta.meta)
 app.command()(network.network)
 app.command()(network.benefit_harm)
+app.command("import")(evidence_import.import_)
+app.command()(completeness.completeness)
+
+
+def _tables(also: Path | None) -> "Evidence":
+    """Return the shipped evidence, with the rows of a folder beside it."""
+    from stemtrial.evidence import load
+
+    if also is None:
+        return load()
+    from stemtrial.evidence.merging import merge
+
+    return merge(load(), load(also))
+
+
+def _whose(row: "Row") -> dict[str, str]:
+    return {"provenance": row.provenance}
 
 
 def _only(evidence: "Evidence", trial: "Trial") -> "Evidence":
@@ -151,7 +170,7 @@ def _trial_rows(evidence: "Evidence") -> list[dict[str, Any]]:
                 _is_primary_pain(row) and row.has_spread for row in outcomes
             ),
         }
-        rows.append(trial.cells() | counted | _source(evidence, trial.reference_id))
+        rows.append(trial.cells() | counted | _source(evidence, trial.reference_id) | _whose(trial))
     return rows
 
 
@@ -160,7 +179,7 @@ def _is_primary_pain(row: "Outcome") -> bool:
 
 
 def _arm_rows(evidence: "Evidence") -> list[dict[str, Any]]:
-    return [arm.cells() | _source(evidence, arm.reference_id) for arm in evidence.arms]
+    return [arm.cells() | _source(evidence, arm.reference_id) | _whose(arm) for arm in evidence.arms]
 
 
 def _outcome_rows(evidence: "Evidence") -> list[dict[str, Any]]:
@@ -173,11 +192,14 @@ def _outcome_rows(evidence: "Evidence") -> list[dict[str, Any]]:
         values = asdict(row.common) if row.scale_kind == "score" else {}
         return {f"common_{field.name}": values.get(field.name) for field in fields(Common)}
 
-    return [row.cells() | common(row) | _source(evidence, row.reference_id) for row in evidence.outcomes]
+    return [
+        row.cells() | common(row) | _source(evidence, row.reference_id) | _whose(row)
+        for row in evidence.outcomes
+    ]
 
 
 def _event_rows(evidence: "Evidence") -> list[dict[str, Any]]:
-    return [row.cells() | _source(evidence, row.reference_id) for row in evidence.events]
+    return [row.cells() | _source(evidence, row.reference_id) | _whose(row) for row in evidence.events]
 
 
 def _source(evidence: "Evidence", reference_id: str) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stemtrial.evidence import Evidence
-from stemtrial.evidence.schema import Arm, Event, Outcome, Trial
+from stemtrial.evidence.schema import Arm, Event, Outcome, Row, Trial
 from stemtrial.evidence.vocabulary import Construct
 from stemtrial.scales import instrument
 
@@ -123,12 +123,14 @@ def print_trial(evidence: Evidence) -> None:
 def _print_design(console: Console, trial: Trial, sources: Sources) -> None:
     console.print(trial.trial_id, style="bold")
     console.print(f"{trial.citation} {sources.cite(trial.reference_id)}")
+    judged = "judged from the design only" if trial.rob_source == "project" else trial.rob_source
     facts = (
+        ("rows", "yours" if trial.provenance == "user" else ""),
         ("indication", _words(trial.indication)),
         ("design", f"{_words(trial.design)}; blinding {trial.blinding} ({_words(trial.blinding_basis)})"),
         ("size", f"{_number(trial.n_randomised) or 'unknown number'} randomised"),
         ("follow-up", f"{_number(trial.follow_up_months)} months" if trial.follow_up_months else ""),
-        ("risk of bias", f"{trial.risk_of_bias} (judged from the design only)"),
+        ("risk of bias", f"{trial.risk_of_bias} ({judged})"),
         ("funding", trial.funding),
         ("registry", trial.registry_id),
         ("country", (trial.country or "").replace(";", ", ")),
@@ -148,6 +150,7 @@ def _print_trials(console: Console, evidence: Evidence) -> None:
         pain = [row for row in outcomes if row.construct == "pain" and row.analysis_set == "primary"]
         return (
             trial.trial_id,
+            _whose(trial),
             _words(trial.indication),
             f"{_words(trial.design)}, {trial.blinding}",
             _number(trial.n_randomised),
@@ -158,7 +161,7 @@ def _print_trials(console: Console, evidence: Evidence) -> None:
             trial.risk_of_bias,
         )
 
-    columns = ("Trial", "Indication", "Design, blinding", "N>", "Months>", "Under study", "Against")
+    columns = ("Trial", "Whose", "Indication", "Design, blinding", "N>", "Months>", "Under study", "Against")
     _print_table(console, (*columns, "Pain>", "Bias"), map(cells, evidence.trials))
 
 
@@ -169,6 +172,7 @@ def _print_arms(console: Console, arms: Iterable[Arm], sources: Sources, with_tr
         grades = (arm.severity_distribution or "").replace(";", ", ")
         return (
             arm.trial_id if with_trial else "",
+            _whose(arm) if with_trial else "",
             arm.arm_id,
             arm.role,
             _treatment(arm) + added + parts,
@@ -182,8 +186,19 @@ def _print_arms(console: Console, arms: Iterable[Arm], sources: Sources, with_tr
             sources.cite(arm.reference_id),
         )
 
-    columns = ("Trial", "Arm", "Role", "Treatment", "Dose 10⁶>", "At months", "N>", "Age>", "Female>", "BMI>")
-    _print_table(console, (*columns, "Severity", "Source"), map(cells, arms))
+    columns = (
+        "Trial",
+        "Whose",
+        "Arm",
+        "Role",
+        "Treatment",
+        "Dose 10⁶>",
+        "At months",
+        "N>",
+        "Age>",
+        "Female>",
+    )
+    _print_table(console, (*columns, "BMI>", "Severity", "Source"), map(cells, arms))
 
 
 def _print_outcomes(
@@ -192,6 +207,7 @@ def _print_outcomes(
     def cells(row: Outcome) -> tuple[str, ...]:
         return (
             row.trial_id if with_trial else "",
+            _whose(row) if with_trial else "",
             f"{row.instrument}, {_range(row)}" if with_trial else "",
             _number(row.time_months),
             row.arm_id,
@@ -204,8 +220,8 @@ def _print_outcomes(
             sources.cite(row.reference_id, row.source_locator),
         )
 
-    columns = ("Trial", "Instrument", "Month>", "Arm", "N>", "Statistic", "As printed>", "0-100>", "Use")
-    _print_table(console, (*columns, "Reliability", "Source"), map(cells, rows))
+    columns = ("Trial", "Whose", "Instrument", "Month>", "Arm", "N>", "Statistic", "As printed>", "0-100>")
+    _print_table(console, (*columns, "Use", "Reliability", "Source"), map(cells, rows))
 
 
 def _print_events(
@@ -214,6 +230,7 @@ def _print_events(
     def cells(row: Event) -> tuple[str, ...]:
         return (
             row.trial_id if with_trial else "",
+            _whose(row) if with_trial else "",
             row.event + (" (serious)" if row.serious and "serious" not in row.event else ""),
             row.arm_id,
             f"{row.n_with_event}/{row.n_at_risk}",
@@ -224,8 +241,12 @@ def _print_events(
             sources.cite(row.reference_id, row.source_locator),
         )
 
-    columns = ("Trial", "Event", "Arm", "Patients>", "Share>", "Months>", "Use", "Reliability", "Source")
-    _print_table(console, columns, map(cells, rows))
+    columns = ("Trial", "Whose", "Event", "Arm", "Patients>", "Share>", "Months>", "Use", "Reliability")
+    _print_table(console, (*columns, "Source"), map(cells, rows))
+
+
+def _whose(row: Row) -> str:
+    return "yours" if row.provenance == "user" else ""
 
 
 def _on_common(row: Outcome) -> str:
