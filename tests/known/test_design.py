@@ -112,10 +112,10 @@ def test_two_looks_are_a_bivariate_normal() -> None:
 
 @pytest.mark.parametrize("t", [(0.001, 0.002, 1.0), (0.5, 0.999, 1.0), tuple((np.arange(20) + 1) / 20)])
 def test_grid_is_fine_enough(t) -> None:
-    """Twice the panels change nothing, for looks close together too."""
+    """Twice the nodes change nothing, for looks close together too."""
     bounds = boundaries(GroupSequential(t, 0.025, 1, HwangShihDeCani(1.0)))
     coarse = Running.start(bounds.information, np.array([0.0, 3.0]))
-    fine = replace(coarse, panels=2 * coarse.panels)
+    fine = replace(coarse, size=2 * coarse.size)
     for k, now in enumerate(bounds.information[:-1]):
         coarse, fine = (r.go_on(now, *bounds.limits.at(k).regions()) for r in (coarse, fine))
     last = [r.above(1.0, bounds.upper[-1]) for r in (coarse, fine)]
@@ -210,6 +210,42 @@ def test_predictive_power_is_the_average_of_conditional_power(sides, mean, sd) -
     found = predictive_power(bounds, 0, z, mean, sd)
     for name in ("efficacy", "opposite", "futility"):
         assert getattr(found, name).sum() == pytest.approx(part(name), abs=1e-8)
+
+
+def test_replicates_with_bounds_of_their_own() -> None:
+    """All at once is the same as one by one."""
+    d = GroupSequential(
+        (1 / 3, 2 / 3, 1.0), 0.025, 1, OBrienFlemingType(), BetaSpending(PocockType(), 0.2), True
+    )
+    rng = np.random.default_rng(4)
+    seen = np.array([40.0, 80, 120]) + rng.uniform(-12, 12, (5, 3))
+    z, drift = rng.normal(1, 1, 5), rng.uniform(1, 4, 5)
+    whole = recalculated(d, seen, planned=120)
+    ahead, belief = conditional_power(whole, 0, z, drift), predictive_power(whole, 0, z, 2.0, 1.0)
+    ends = whole.stopping(drift)
+    for r in range(5):
+        one = recalculated(d, seen[r], planned=120)
+        assert whole.upper[r] == pytest.approx(one.upper, abs=1e-9)
+        assert whole.lower[r] == pytest.approx(one.lower, abs=1e-9)
+        assert ends.efficacy[r] == pytest.approx(one.stopping(drift[r]).efficacy, abs=1e-9)
+        assert ahead.power[r] == pytest.approx(conditional_power(one, 0, z[r], drift[r]).power, abs=1e-9)
+        assert belief.power[r] == pytest.approx(predictive_power(one, 0, z[r], 2.0, 1.0).power, abs=1e-9)
+    statistics = rng.normal(1.5, 1, (5, 3))
+    end = whole.follow(statistics)
+    for r in range(5):
+        crossed = [
+            k
+            for k in range(3)
+            if statistics[r, k] >= whole.upper[r, k] or statistics[r, k] <= whole.lower[r, k]
+        ]
+        assert end.look[r] == crossed[0]
+        assert end.shown[r] == (statistics[r, crossed[0]] >= whole.upper[r, crossed[0]])
+
+
+def test_a_missing_statistic_is_never_a_crossing() -> None:
+    end = boundaries(equal(2)).follow(np.array([[np.nan, 3.0], [4.0, np.nan], [np.nan, np.nan]]))
+    assert end.look.tolist() == [1, 0, 1]
+    assert end.shown.tolist() == [True, True, False]
 
 
 def test_final_inference_without_interim_stop_is_ordinary_at_the_first_look() -> None:

@@ -100,7 +100,7 @@ class Boundaries:
         stop[..., -1] = True
         look = stop.argmax(axis=-1)
         rejected = np.take_along_axis(efficacy, look[..., None], axis=-1)[..., 0]
-        favours = np.take_along_axis(z, look[..., None], axis=-1)[..., 0] > 0
+        favours = (np.take_along_axis(z, look[..., None], axis=-1)[..., 0] > 0) | (self.sides == 1)
         return Ending(look, rejected & favours, rejected & ~favours)
 
 

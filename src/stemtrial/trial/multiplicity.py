@@ -145,7 +145,7 @@ def _loading(ratios: np.ndarray) -> np.ndarray:
 
 def _inside(c: np.ndarray, loading: np.ndarray, df: float, sides: int) -> np.ndarray:
     """Probability that no statistic exceeds c, (points,), given the comparator's mean and the standard deviation."""
-    x, w = rule(2)
+    x, w = rule(96)
     u, weight_u = 17 * x - 8.5, 17 * w * np.exp(-((17 * x - 8.5) ** 2) / 2) / np.sqrt(2 * np.pi)
     if np.isinf(df):
         s, weight_s = np.ones(1), np.ones(1)

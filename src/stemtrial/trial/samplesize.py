@@ -188,7 +188,7 @@ def equivalence_power(
         t, s, weight = np.array([-ndtri(alpha)]), np.ones(1), np.ones(1)
     else:
         t = stdtrit(df, 1 - alpha)
-        x, w = rule(4)
+        x, w = rule(192)
         start = np.maximum(0, 1 - 9 / np.sqrt(2 * df))
         width = np.maximum(np.minimum(1 + 12 / np.sqrt(2 * df), (high - low) / (2 * t * se)) - start, 0)
         s = start + width * x
