@@ -28,8 +28,12 @@ def refused(tmp_path, text, *words, out="run"):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("analysis: ancova", "analysis: mmrm", ["question.analysis", "mmrm", "ancova"]),
-        ("- saline: {at_months: [0]}", "- prp: {at_months: [0]}", ["arms.saline.treatments.0.prp", "no input"]),
+        ("analysis: ancova", "analysis: bayesian", ["question.analysis", "bayesian", "ancova, mmrm"]),
+        (
+            "- saline: {at_months: [0]}",
+            "- prp: {at_months: [0]}",
+            ["arms.saline.treatments.0.prp", "no input"],
+        ),
         ("n: 120", "n: 0", ["n = 0", "line"]),
         ("dose_million: 50", "dose_million: -1", ["dose_million", "-1", "line"]),
     ],

@@ -31,6 +31,16 @@ def test_a_single_replicate_run_alone_is_the_one_of_the_run(small, whole):
     assert all(alone[k][0].tobytes() == whole[k][7].tobytes() for k in whole)
 
 
+def test_repeated_measures_of_a_replicate_do_not_depend_on_the_others(small):
+    data = small.trial.model_dump(mode="json")
+    data["question"]["analysis"] = "mmrm"
+    repeated = Plan.of(type(small.trial).model_validate(data))
+    all_of_them = simulate(repeated, SEED, np.arange(12))
+    alone = simulate(repeated, SEED, np.array([7]))
+    assert all(alone[k][0].tobytes() == all_of_them[k][7].tobytes() for k in alone)
+    assert np.isfinite(all_of_them["estimate"]).all()
+
+
 def test_order_of_replicates_is_only_order(small, whole):
     order = np.array([3, 11, 0])
     found = simulate(small, SEED, order)

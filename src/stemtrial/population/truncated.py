@@ -103,11 +103,12 @@ class TruncatedNormal:
         """Turn standard normal numbers into numbers of this distribution, keeping their order."""
         a, b = (self.low - self.mu) / self.sigma, (self.high - self.mu) / self.sigma
         if a > _FAR:  # the upper tail: its mirror image has probabilities that can be told from 0
-            return -TruncatedNormal(-self.mu, self.sigma, -self.high, -self.low).from_normal(-z)
+            mirror = TruncatedNormal(-self.mu, self.sigma, -self.high, -self.low)
+            return np.asarray(np.negative(mirror.from_normal(-z)))
         if b < -_FAR:
             above = np.exp(log_ndtr(a) - log_ndtr(b))
             x = ndtri_exp(log_ndtr(b) + np.log(ndtr(z) + ndtr(-z) * above))
         else:
             low, high = ndtr(a), ndtr(b)
             x = ndtri(low + ndtr(z) * (high - low))
-        return np.clip(self.mu + self.sigma * x, self.low, self.high)
+        return np.asarray(np.clip(self.mu + self.sigma * x, self.low, self.high))

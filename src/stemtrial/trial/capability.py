@@ -23,9 +23,9 @@ def unavailable(trial: Trial) -> Iterator[Problem]:
             value=trial.indication,
             allowed="knee_oa",
         )
-    if (analysis := trial.question.analysis) != "ancova":
+    if (analysis := trial.question.analysis) == "bayesian":
         what = "cannot be simulated in this version"
-        yield Problem(what, field="question.analysis", value=analysis, allowed="ancova")
+        yield Problem(what, field="question.analysis", value=analysis, allowed="ancova, mmrm")
     for arm in trial.ordered_arms:
         for index, treatment in enumerate(trial.arms[arm].treatments):
             if treatment.name == "prp":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from stemtrial.simulation import STANDARD_NUMERICS, Numerics, Results, treat
 from stemtrial.trial.analysis import Comparison, ancova
 from stemtrial.trial.capability import unavailable
 from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
+from stemtrial.trial.mmrm import mmrm
 from stemtrial.trial.protocol import Conduct, Trial
 
 ARM_STRIDE = 1 << 21
@@ -21,6 +23,9 @@ ARM_STRIDE = 1 << 21
 
 IMPROVEMENTS = np.arange(-40, 101, 5)
 """Points of improvement at which the distribution of responses is taken."""
+
+SMALL_SAMPLE: Final = "kenward_roger"
+"""Standard error and degrees of freedom of the mixed model for repeated measures."""
 
 RESPONSES = ("mcid", "thirty_percent", "fifty_percent")
 
@@ -131,12 +136,36 @@ class Plan:
             outcome = np.where(arm.rescued[visit], np.maximum(outcome, baseline), outcome)
         return outcome, baseline
 
-    def analyse(self, comparator: ArmRecord, experimental: ArmRecord, visit: int) -> Comparison:
-        """Primary analysis at one visit."""
-        outcome, baseline = zip(
-            *(self.reading(arm, visit) for arm in (comparator, experimental)), strict=True
-        )
-        return ancova(outcome, baseline, (comparator.present[visit], experimental.present[visit]))
+    def analyse(
+        self, comparator: ArmRecord, experimental: ArmRecord, n: tuple[int, int] | None = None
+    ) -> tuple[Comparison, ...]:
+        """Compare two arms at every visit by the trial's analysis.
+
+        Parameters
+        ----------
+        comparator, experimental
+            What was seen.
+        n
+            Analyse only so many of the first patients of each arm.
+
+        Returns
+        -------
+        tuple of Comparison
+            One a visit.
+        """
+        arms, visits = (comparator, experimental), range(len(self.trial.visits_months))
+        first = n or (comparator.present.shape[2], experimental.present.shape[2])
+        both = [[self.reading(arm, v) for v in visits] for arm in arms]
+        y = tuple(np.stack([outcome[:, :k] for outcome, _ in r]) for r, k in zip(both, first, strict=True))
+        x = tuple(r[0][1][:, :k] for r, k in zip(both, first, strict=True))
+        seen = tuple(arm.present[:, :, :k] for arm, k in zip(arms, first, strict=True))
+        if self.trial.question.analysis == "mmrm":
+            joint = mmrm((y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), SMALL_SAMPLE)
+            return tuple(
+                Comparison(joint.estimate[:, v], joint.se[:, v], joint.df[:, v], joint.p[:, v])
+                for v in visits
+            )
+        return tuple(ancova((y[0][v], y[1][v]), (x[0], x[1]), (seen[0][v], seen[1][v])) for v in visits)
 
     def gains(self, record: ArmRecord, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean true improvement of the endpoint by context, and in all, in points, (replicates,) each."""
@@ -181,16 +210,16 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     twins = {arm: plan.follow(casts[arm], s, drawn) for arm, s in plan.inert.items()}
     comparator, experimental = records[trial.comparator], records[trial.experimental]
 
-    by_visit = [plan.analyse(comparator, experimental, v) for v in range(len(trial.visits_months))]
+    by_visit = plan.analyse(comparator, experimental)
     main = by_visit[last]
     under_null = plan.analyse(
-        twins.get(trial.comparator, comparator), twins.get(trial.experimental, experimental), last
-    )
+        twins.get(trial.comparator, comparator), twins.get(trial.experimental, experimental)
+    )[last]
     mean = prior.typical(replicates)
     control, treated = (
         plan.follow(casts[arm], plan.schedules[arm], mean) for arm in (trial.comparator, trial.experimental)
     )
-    typical = plan.analyse(control, treated, last)
+    typical = plan.analyse(control, treated)[last]
     relief = {arm: record.relief.mean(axis=2).T for arm, record in records.items()}
     (context, total), (other_context, other_total) = (
         plan.gains(records[arm], drawn) for arm in (trial.experimental, trial.comparator)

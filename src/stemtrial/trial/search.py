@@ -12,8 +12,6 @@ import numpy as np
 from stemtrial.calibration import prior
 from stemtrial.errors import InputError, Problem
 from stemtrial.simulation import PATIENTS_A_BATCH, Results, in_batches
-from stemtrial.trial.analysis import Comparison, ancova
-from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan
 
@@ -128,17 +126,6 @@ def enlarged(trial: Trial, factor: float) -> Trial:
     return Trial.model_validate(data)
 
 
-def _first(plan: Plan, arm: ArmRecord, visit: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outcome, baseline and presence of the first patients of an arm."""
-    outcome, baseline = plan.reading(arm, visit)
-    return outcome[:, :n], baseline[:, :n], arm.present[visit][:, :n]
-
-
-def _analyse(plan: Plan, arms: Sequence[ArmRecord], visit: int, n: tuple[int, int]) -> Comparison:
-    (y0, x0, m0), (y1, x1, m1) = (_first(plan, arm, visit, k) for arm, k in zip(arms, n, strict=True))
-    return ancova((y0, y1), (x0, x1), (m0, m1))
-
-
 def _successes(plan: Plan, sizes: Sequence[tuple[int, int]], seed: int, replicates: np.ndarray) -> Results:
     """Success of every replicate by scenario, (replicates, visits, sizes)."""
     trial, question = plan.trial, plan.trial.question
@@ -151,16 +138,9 @@ def _successes(plan: Plan, sizes: Sequence[tuple[int, int]], seed: int, replicat
         SCENARIOS, (plan.schedules, plan.schedules, inert), (drawn, mean, drawn), strict=True
     ):
         arms = [plan.follow(casts[arm], schedules[arm], constants) for arm in names]
-        found[scenario] = np.stack(
-            [
-                np.stack(
-                    [_analyse(plan, arms, v, n).success(question.alpha, question.sides) for n in sizes],
-                    axis=-1,
-                )
-                for v in range(len(trial.visits_months))
-            ],
-            axis=1,
-        )
+        analyses = [plan.analyse(arms[0], arms[1], n) for n in sizes]
+        success = [[visit.success(question.alpha, question.sides) for visit in size] for size in analyses]
+        found[scenario] = np.moveaxis(np.array(success), 2, 0).swapaxes(1, 2)
     return found
 
 
