@@ -100,10 +100,7 @@ def _print(done: "Imported") -> None:
         typer.echo(f"note: {note}")
     for name, drafts in done.waiting.items():
         for draft in drafts[:_SHOWN]:
-            reasons = dict.fromkeys(
-                f"{column}: {why}" if column else why for column, why in draft.problems.items()
-            )
-            typer.echo(f"review: {name} {draft.name}: {'; '.join(reasons)}")
+            typer.echo(f"review: {name} {draft.name}: {draft.said}")
         if len(drafts) > _SHOWN:
             typer.echo(f"review: {name}: {len(drafts) - _SHOWN} more")
     typer.echo(f"{done.folder}: marked as yours; check every inferred value in mapping.csv")

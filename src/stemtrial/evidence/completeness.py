@@ -1,7 +1,8 @@
 """Which minimum-reporting items the rows of each trial hold.
 
-An item is *reported* if every arm (or outcome row) it concerns has it (of a pooled arm, its parts), *partly* if some have, *missing* if none has:
+An item is *reported* if every arm (or outcome row) it concerns has it, *partly* if some have, *missing* if none has:
 missing in these rows, which were read from abstracts, tables and records, so that the full report may still give it.
+The parts of a pooled arm answer for it.
 Items for which the tables have no column are *not recorded in the tables*. Cells are asked of arms with cells only; a
 trial without such arms is *not applicable* there. No published reporting list is among the references of the package,
 so the items are its own.

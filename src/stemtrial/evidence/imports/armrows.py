@@ -22,11 +22,12 @@ _CELL_COLUMNS = ("cell_source", "origin", "product")
 
 @dataclass(frozen=True)
 class ArmGroup:
-    """An arm as registered: its identity, its entry and the interventions given in it."""
+    """An arm as registered: its identity, its entry, the interventions in it and which are its own alone."""
 
     arm_id: str
     entry: Node
     interventions: tuple[Node, ...]
+    own: tuple[Node, ...]
 
     @property
     def label(self) -> str:
@@ -42,18 +43,23 @@ class ArmGroup:
 def arm_groups(record: Node) -> tuple[ArmGroup, ...]:
     """Return the registered arms with the interventions that name them or that they name."""
     module = record.at("protocolSection.armsInterventionsModule")
-    arms = []
-    for place, entry in enumerate(module["armGroups"].items, start=1):
+    given: list[tuple[Node, ...]] = []
+    for entry in module["armGroups"].items:
         label = entry["label"].text
         named = {_without_prefix(each.text) for each in entry["interventionNames"].items}
-        given = tuple(
-            each
-            for each in module["interventions"].items
-            if each["name"].text.lower() in named
-            or label in (other.text for other in each["armGroupLabels"].items)
+        given.append(
+            tuple(
+                each
+                for each in module["interventions"].items
+                if each["name"].text.lower() in named
+                or label in (other.text for other in each["armGroupLabels"].items)
+            )
         )
-        slug = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")[:60]
-        arms.append(ArmGroup(slug or f"arm_{place}", entry, given))
+    arms = []
+    for place, (entry, mine) in enumerate(zip(module["armGroups"].items, given, strict=True), start=1):
+        slug = re.sub(r"[^a-z0-9]+", "_", entry["label"].text.lower()).strip("_")[:60]
+        own = tuple(each for each in mine if sum(each in others for others in given) == 1)
+        arms.append(ArmGroup(slug or f"arm_{place}", entry, mine, own))
     return tuple(arms)
 
 
@@ -71,6 +77,7 @@ def draft_arm(arm: ArmGroup, ledger: Ledger, trial_id: str, results: Sequence[No
         ledger.doubt(
             draft, "role", f"the type of arm {role.text or '(none)'} is neither side of a comparison", role
         )
+    _injections(arm, ledger, draft, results)
     names = [each["name"] for each in arm.interventions]
     if "cell_therapy" in arm.kinds:
         _cells(arm, ledger, draft, results)
@@ -80,7 +87,6 @@ def draft_arm(arm: ArmGroup, ledger: Ledger, trial_id: str, results: Sequence[No
     else:
         several = ", ".join(sorted(arm.kinds)) or "none that the tables know"
         ledger.doubt(draft, "intervention", f"the interventions of the arm speak of: {several}", *names)
-    _injections(arm, ledger, draft, results)
     return draft
 
 
@@ -102,14 +108,17 @@ def _cells(arm: ArmGroup, ledger: Ledger, draft: Draft, results: Sequence[Node])
             ledger.put(draft, column, next(iter(every)), *said, how="inferred", reason=rule)
         else:
             _open(ledger, column, sorted(every), list(said), arm)
-    _dose(arm, ledger, draft, texts)
+    own = _texts(
+        arm, [each for each in cells if each in arm.own], results
+    )  # others name the doses of all arms
+    _dose(arm, ledger, draft, own)
 
 
 def _dose(arm: ArmGroup, ledger: Ledger, draft: Draft, texts: Sequence[Node]) -> None:
     said = {node: doses for node in texts if (doses := wording.doses(node.text))}
     every = sorted({dose for doses in said.values() for dose in doses})
-    counts = frozenset().union(*(wording.injections(node.text) for node in texts))
-    once = counts == {1} or any(wording.for_each_injection(node.text) for node in said)
+    single = draft.cells.get("n_injections") == "1"
+    once = single or any(wording.for_each_injection(node.text) for node in said)
     if len(every) == 1 and once:
         rule = "the one dose in the texts of the arm, in million cells, for one injection"
         ledger.put(draft, "dose_million_cells", every[0], *said, how="inferred", reason=rule)
@@ -192,7 +201,9 @@ def put_patients(
         if draft is not None and node.count:
             if "n" not in draft.cells:
                 ledger.put(draft, "n", node.text, node, reason="participants at baseline")
-            elif draft.cells["n"] != node.text:
+            elif draft.cells["n"] == node.text:
+                ledger.link(node, draft, "read", "agrees with the participants who started")
+            else:
                 ledger.refuse(node, f"baseline of arm {draft.cells['arm_id']} has another size than its flow")
     for measure in module["measures"].items:
         _baseline(measure, ledger, arms, baseline, sizes)

@@ -88,16 +88,21 @@ def take_in(
     Raises
     ------
     InputError
-        If ``out`` is no folder of an import, or cannot be written; nothing is changed then.
+        If ``out`` is no folder of an import or holds this file already, or cannot be written; nothing is
+        changed then.
     """
     earlier, manifest = _earlier(out)
+    digest = hashlib.sha256(source.raw).hexdigest()
+    if any(digest == each.get("sha256") for each in manifest.get("sources", ())):
+        what, hint = "was imported into this folder before", "name a new folder to import it again"
+        raise InputError(Problem(what, file=source.file, hint=hint))
     settled = settle(ledger.drafts, earlier)
     entries = ledger.entries()
     taken = {name: len(settled.ready.get(name, ())) for name in ROWS if settled.ready.get(name)}
     waiting = {name: tuple(drafts) for name, drafts in settled.waiting.items() if drafts}
     described = {
         "file": source.file,
-        "sha256": hashlib.sha256(source.raw).hexdigest(),
+        "sha256": digest,
         "bytes": len(source.raw),
         "kind": source.kind,
         **source.about,
@@ -154,7 +159,7 @@ def _write(
         (made / "review").mkdir()
         for name, row_type in ROWS.items():
             kept = [] if name == again else _rows(out / "review" / f"{name}.csv")
-            new = [draft.cells | {"problems": _said(draft)} for draft in settled.waiting.get(name, ())]
+            new = [draft.cells | {"problems": draft.said} for draft in settled.waiting.get(name, ())]
             if kept or new:
                 _table(made / "review" / f"{name}.csv", (*row_type.columns(), "problems"), [*kept, *new])
         lines = [vars(entry) for entry in entries]
@@ -187,10 +192,6 @@ def _place(made: Path, out: Path) -> None:
         os.rename(old, out)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _said(draft: Draft) -> str:
-    return "; ".join(f"{column}: {reason}" if column else reason for column, reason in draft.problems.items())
 
 
 def _table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -70,6 +70,16 @@ class Draft:
         """The identity of the row in the mapping, such as ``cells / VAS / 6 / mean``."""
         return " / ".join(self.cells.get(column) or "?" for column in _NAMES.get(self.table, ()))
 
+    @property
+    def said(self) -> str:
+        """The problems in one line, columns with the same one together."""
+        columns: dict[str, list[str]] = {}
+        for column, reason in self.problems.items():
+            columns.setdefault(reason, []).append(column)
+        return "; ".join(
+            f"{', '.join(names)}: {reason}" if any(names) else reason for reason, names in columns.items()
+        )
+
 
 def number(value: float) -> str:
     """Write a number as the tables do."""

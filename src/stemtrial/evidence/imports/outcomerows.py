@@ -151,7 +151,7 @@ def _score(result: _Result, ledger: Ledger, draft: Draft, visits: int) -> None:
         form, reason = measures.scale_of(found.what, title.text, about.text, unit.text)
         if form is None:
             ledger.doubt(draft, "scale_min", reason, about if about.text else unit)
-            draft.problems |= dict.fromkeys(("scale_max", "higher_is_better"), "as scale_min")
+            draft.problems |= dict.fromkeys(("scale_max", "higher_is_better"), reason)
         else:
             source = about if about.text else unit
             ledger.put(draft, "scale_min", form.low, source, how="inferred", reason=reason)

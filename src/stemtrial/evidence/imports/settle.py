@@ -87,5 +87,5 @@ def _between(parsed: dict[str, list[Any]], earlier: Evidence | None) -> dict[str
 def _words(problem: Problem) -> str:
     """Say a problem without the place, which is that of the row in review."""
     value = "" if problem.value is None else f"{problem.value} "
-    allowed = f" (allowed: {problem.allowed})" if problem.allowed else ""
+    allowed = f" (allowed: {problem.allowed})" if problem.allowed and problem.what != "is empty" else ""
     return f"{value}{problem.what}{allowed}"

@@ -16,7 +16,7 @@ from stemtrial.evidence.vocabulary import nearest
 TABLES = ("references", "trials", "arms", "outcomes", "events")
 """The tables that take a user's rows, in the order in which they name each other."""
 
-_ABSENT = ("NA", "N/A", "n/a", "NaN", "nan", ".", "-")
+_ABSENT = ("NA", "N/A", "n/a")
 
 
 def import_table(file: str | Path, out: str | Path, *, table: str) -> Imported:
