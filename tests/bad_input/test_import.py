@@ -13,7 +13,7 @@ from stemtrial.errors import InputError
 from stemtrial.evidence import load
 from stemtrial.evidence.imports import import_record, import_table, jsontext
 
-RECORD = Path(__file__).parents[1] / "fixtures" / "registry" / "made_record.json"
+RECORD = Path(__file__).parents[2] / "examples" / "made_registry_record.json"
 MADE = json.loads(RECORD.read_text(encoding="utf-8"))
 COLUMNS = "reference_id,citation,url,read_as,id_basis"
 
@@ -159,6 +159,24 @@ def test_groups_without_denominators(tmp_path):
     ]
     assert any("without the number of participants" in entry.reason for entry in done.unmapped)
     assert any("unknown number of participants" in draft.said for draft in done.waiting["outcomes"])
+
+
+@pytest.mark.parametrize(
+    "unit", ["9", "a", "1,", "one ", "0-", "reduction ", "knee ", "((", "10^", "higher ", "= "]
+)
+def test_long_texts_are_read_in_no_more_than_linear_time(tmp_path, unit):
+    """Texts of 100 000 characters; patterns that go back over a text would take minutes here."""
+    long = unit * (100_000 // len(unit))
+    record = copy.deepcopy(MADE)
+    protocol, results = record["protocolSection"], record["resultsSection"]
+    protocol["conditionsModule"]["conditions"].append(long)
+    protocol["armsInterventionsModule"]["interventions"][0]["description"] = long
+    protocol["armsInterventionsModule"]["armGroups"][0]["description"] = long
+    measure = results["outcomeMeasuresModule"]["outcomeMeasures"][0]
+    measure |= {"title": f"WOMAC pain {long}", "description": long, "timeFrame": long}
+    results["adverseEventsModule"]["timeFrame"] = long
+    (tmp_path / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    assert len(import_record(tmp_path / "record.json", tmp_path / "own").evidence.trials) == 1
 
 
 def test_other_folders_are_left_alone(tmp_path):

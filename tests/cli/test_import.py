@@ -12,7 +12,7 @@ import pytest
 
 from stemtrial.evidence import load
 
-RECORD = Path(__file__).parents[1] / "fixtures" / "registry" / "made_record.json"
+RECORD = Path(__file__).parents[2] / "examples" / "made_registry_record.json"
 
 
 def run(*arguments):

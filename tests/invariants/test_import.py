@@ -19,7 +19,7 @@ from stemtrial.evidence.imports import import_record, import_table
 from stemtrial.evidence.imports.node import Node, leaves
 from stemtrial.evidence.merging import merge
 
-RECORD = Path(__file__).parents[1] / "fixtures" / "registry" / "made_record.json"
+RECORD = Path(__file__).parents[2] / "examples" / "made_registry_record.json"
 MADE = json.loads(RECORD.read_text(encoding="utf-8"))
 
 
@@ -189,7 +189,9 @@ def test_merging_refuses_shipped_identities_and_registry_numbers(tmp_path):
     record = copy.deepcopy(MADE)
     taken = next(trial for trial in load().trials if (trial.registry_id or "").startswith("NCT"))
     record["protocolSection"]["identificationModule"]["nctId"] = taken.registry_id
+    own = bring_in(record, tmp_path)
+    assert f"is the registry number of the shipped trial {taken.trial_id}" in own.notes[0]
     with pytest.raises(InputError, match=f"is the registry number of the shipped trial {taken.trial_id}"):
-        merge(load(), bring_in(record, tmp_path).evidence)
+        merge(load(), own.evidence)
     with pytest.raises(InputError, match="is the identity of a shipped row"):
         merge(load(), load())

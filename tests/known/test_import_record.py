@@ -11,7 +11,7 @@ from stemtrial.evidence.imports import import_record
 from stemtrial.evidence.imports.node import Node, leaves
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "registry"
-RECORD = FIXTURES / "made_record.json"
+RECORD = Path(__file__).parents[2] / "examples" / "made_registry_record.json"
 IN_CLASS = ".categories[0].measurements"
 
 

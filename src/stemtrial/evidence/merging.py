@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.integrity import IDENTITY, cross_table_problems
-from stemtrial.evidence.schema import Trial
 from stemtrial.evidence.tables import ROWS, Evidence
 
 
@@ -60,7 +59,7 @@ def _clashes(shipped: Evidence, user: Evidence) -> Iterator[Problem]:
                     value=getattr(row, column),
                     hint="give your row another identity; shipped rows cannot be replaced",
                 )
-    registered = {number: trial.trial_id for number, trial in _registered(shipped)}
+    registered = registered_trials(shipped)
     for place, trial in enumerate(user.trials, 1):
         for registry_id in _numbers(trial.registry_id):
             if registry_id in registered:
@@ -80,11 +79,15 @@ def _in_own_table(problem: Problem, shipped: Evidence) -> Problem:
     return replace(problem, row=(problem.row or 0) - before)
 
 
-def _registered(evidence: Evidence) -> Iterator[tuple[str, Trial]]:
-    reference = {row.reference_id: row.registry_id for row in evidence.references}
-    for trial in evidence.trials:
-        for number in {*_numbers(trial.registry_id), *_numbers(reference[trial.reference_id])}:
-            yield number, trial
+def registered_trials(evidence: Evidence) -> dict[str, str]:
+    """Return the trial behind each registry number that a trial or its reference gives."""
+    numbers = {row.reference_id: row.registry_id for row in evidence.references}
+    return {
+        number: trial.trial_id
+        for trial in evidence.trials
+        for given in (trial.registry_id, numbers[trial.reference_id])
+        for number in _numbers(given)
+    }
 
 
 def _numbers(text: str | None) -> list[str]:

@@ -167,6 +167,14 @@ def scale_of(name: str, *texts: str) -> tuple[Scale | None, str]:
     ], f"range {forms[0].limits} stated; direction {'stated' if direction else 'of the known form'}"
 
 
+def states(scale: Scale, text: str) -> bool:
+    """Say whether a text states the range of a scale."""
+    return any(
+        (float(match["low"]), float(match["high"])) == (scale.low, scale.high)
+        for match in _RANGE.finditer(text)
+    )
+
+
 def _direction(text: str) -> str | None:
     """Say whether higher is better or worse, as far as the text says so."""
     found = set()

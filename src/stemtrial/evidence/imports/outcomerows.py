@@ -153,11 +153,11 @@ def _score(result: _Result, ledger: Ledger, draft: Draft, visits: int) -> None:
             ledger.doubt(draft, "scale_min", reason, about if about.text else unit)
             draft.problems |= dict.fromkeys(("scale_max", "higher_is_better"), reason)
         else:
-            source = about if about.text else unit
-            ledger.put(draft, "scale_min", form.low, source, how="inferred", reason=reason)
-            ledger.put(draft, "scale_max", form.high, source, unit, how="inferred", reason=reason)
+            sources = [node for node in (title, about, unit) if measures.states(form, node.text)]
+            ledger.put(draft, "scale_min", form.low, *sources, how="inferred", reason=reason)
+            ledger.put(draft, "scale_max", form.high, *sources, how="inferred", reason=reason)
             ledger.put(
-                draft, "higher_is_better", form.higher_is_better, source, how="inferred", reason=reason
+                draft, "higher_is_better", form.higher_is_better, *sources, how="inferred", reason=reason
             )
     parameter = measure["paramType"]
     if parameter.text not in _MEANS:

@@ -11,6 +11,7 @@ from stemtrial.evidence.imports.node import Node, leaves
 
 _HINT = "save one study: /api/v2/studies/NCT…?format=json"
 _CONTEXT = "says how the numbers beside it are to be read"
+_MEASURED = re.compile(r"\.measurements\[\d+\]\.(?:value|spread|lowerLimit|upperLimit)$")
 _REASONS = (
     (r"\.groupId$|[gG]roups\[\d+\]\.id$", "read", "joins a number to its group"),
     (r"\.analyses\[", "not mapped", "a comparison between groups; the tables hold arms"),
@@ -86,6 +87,9 @@ def account_for_the_rest(record: Node, ledger: Ledger, linked: Mapping[str, Mapp
             continue
         if (reason := unlinked.get(leaf.path.rpartition(".")[0])) and not leaf.path.endswith(".groupId"):
             ledger.refuse(leaf, reason)
+            continue
+        if _MEASURED.search(leaf.path) and leaf.number is None:
+            ledger.refuse(leaf, "not a number")
             continue
         for pattern, how, reason in _REASONS:
             if re.search(pattern, leaf.path):

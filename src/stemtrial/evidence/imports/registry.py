@@ -15,6 +15,8 @@ from stemtrial.evidence.imports.node import Node
 from stemtrial.evidence.imports.outcomerows import choose_primary, draft_outcomes
 from stemtrial.evidence.imports.record import account_for_the_rest, check_shape
 from stemtrial.evidence.imports.trialrow import draft_reference, draft_trial
+from stemtrial.evidence.merging import registered_trials
+from stemtrial.evidence.reading import load
 from stemtrial.evidence.vocabulary import Indication
 
 Modules = Sequence[tuple[Node, str]]
@@ -153,6 +155,9 @@ def _note_links(modules: Modules, linked: Links, arms: Mapping[str, Draft], ledg
 
 def _notes(record: Node, trial: Draft, linked: Links) -> Iterator[str]:
     """Yield what the user should know beyond the rows."""
+    number = record.at("protocolSection.identificationModule.nctId").text
+    if same := registered_trials(load()).get(number):
+        yield f"{number} is the registry number of the shipped trial {same}; the two cannot be used together"
     results = record["resultsSection"]
     if not isinstance(results.value, dict) or not results.value:
         said = (

@@ -18,7 +18,8 @@ _WRITTEN = re.compile(
 _UNIT = r"(days?|weeks?|wks?|wk|months?|mos?|mths?|years?|yrs?|d|w|m|y)"
 _NUMBER = r"\d+(?:\.\d+)?"
 _LIST = re.compile(
-    rf"({_NUMBER}(?:\s*(?:,|/|&|\band\b|\bor\b)+\s*(?:and\s+)?{_NUMBER})*)\s*[- ]?\s*{_UNIT}\b", re.I
+    rf"(?<![\d.])({_NUMBER}(?:\s*(?:,|/|&|\band\b|\bor\b)+\s*(?:and\s+)?{_NUMBER})*)\s*[- ]?\s*{_UNIT}\b",
+    re.I,
 )
 _REVERSED = re.compile(
     rf"\b(days?|weeks?|wk|months?|mo|years?|[dwmy])\s*[-#]?\s*({_NUMBER}(?:\s*(?:,|&|\band\b)+\s*{_NUMBER})*)"
@@ -28,8 +29,9 @@ _REVERSED = re.compile(
 _BASELINE = re.compile(
     r"\bbaseline\b|\bpre-?(?:treatment|injection|operative|procedure)\b|\bscreening\b", re.I
 )
-_RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|—|\bto\b|\bthrough\b)\s*{_NUMBER}\s*{_UNIT}\b", re.I)
+_RANGE = re.compile(rf"(?<![\d.]){_NUMBER}\s*(?:-|–|—|\bto\b|\bthrough\b)\s*{_NUMBER}\s*{_UNIT}\b", re.I)
 _SPAN = re.compile(r"\b(?:up to|within|through(?:out)?|during|over|until|maximum|at least)\b", re.I)
+_MOST = 2000  # characters of a text that are read
 _NESTED = re.compile(r"\b(?:weeks?|months?|years?)\s*\d+\s+(?:days?|weeks?|months?)\s*\d", re.I)
 _MONTHS = {"d": 1 / DAYS_PER_MONTH, "w": 7 / DAYS_PER_MONTH, "m": 1.0, "y": 12.0}
 
@@ -42,7 +44,7 @@ def months(text: str) -> tuple[float, ...]:
     >>> months("Baseline, 1, 3 and 6 months"), months("Week 24"), months("one year after injection")
     ((0.0, 1.0, 3.0, 6.0), (5.52,), (12.0,))
     """
-    text = _WRITTEN.sub(lambda found: f"{_WORDS[found[1].lower()]} ", text[:2000])
+    text = _WRITTEN.sub(lambda found: f"{_WORDS[found[1].lower()]} ", text[:_MOST])
     if _NESTED.search(text):  # "Week 4 Day 2" is one visit, not two
         return ()
     found = {0.0} if _BASELINE.search(text) else set()
@@ -65,6 +67,7 @@ def visit(text: str) -> float | None:
     >>> visit("Baseline, 6 months"), visit("up to 6 months"), visit("3 months, 6 months"), visit("Baseline")
     (6.0, None, None, 0.0)
     """
+    text = text[:_MOST]
     if _SPAN.search(text) or _RANGE.search(text):
         return None
     named = months(text)

@@ -7,10 +7,10 @@ from stemtrial.evidence.imports.ledger import Draft, Ledger
 from stemtrial.evidence.imports.node import Node
 
 _CONDITIONS = {
-    "knee_oa": r"(?=.*\bknees?\b)(?=.*osteo-?arthr)|\bgonarthrosis\b",
-    "hip_oa": r"(?=.*\bhips?\b)(?=.*osteo-?arthr)|\bcoxarthrosis\b",
-    "disc_degeneration": r"(?=.*\bdis[ck]s?\b)(?=.*degenerat)|discogenic",
-    "chronic_low_back_pain": r"(?=.*\bchronic\b)(?=.*\blow(?:er)? back pain\b)",
+    "knee_oa": r"\A(?=.*\bknees?\b)(?=.*osteo-?arthr)|\bgonarthrosis\b",
+    "hip_oa": r"\A(?=.*\bhips?\b)(?=.*osteo-?arthr)|\bcoxarthrosis\b",
+    "disc_degeneration": r"\A(?=.*\bdis[ck]s?\b)(?=.*degenerat)|discogenic",
+    "chronic_low_back_pain": r"\A(?=.*\bchronic\b)(?=.*\blow(?:er)? back pain\b)",
 }
 _DESIGNS = {"RANDOMIZED": "rct", "NON_RANDOMIZED": "nonrandomised_controlled"}
 _INDUSTRY, _PUBLIC = {"INDUSTRY"}, {"NIH", "FED", "OTHER_GOV"}

@@ -47,8 +47,8 @@ _FACTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 _POWER = re.compile(
-    r"(?:(?P<factor>\d+(?:\.\d+)?)\s*(?:x|×|\*|·)\s*)?\b10\s*(?:\^\s*|\*\*\s*)(?P<power>[5-9])(?!\d)"
-    r"|(?:(?P<factor2>\d+(?:\.\d+)?)\s*(?:x|×|\*|·)\s*)?\b10(?P<raised>[⁵⁶⁷⁸⁹])",
+    r"(?:(?<![\d.])(?P<factor>\d+(?:\.\d+)?)\s*(?:x|×|\*|·)\s*)?\b10\s*(?:\^\s*|\*\*\s*)(?P<power>[5-9])(?!\d)"
+    r"|(?:(?<![\d.])(?P<factor2>\d+(?:\.\d+)?)\s*(?:x|×|\*|·)\s*)?\b10(?P<raised>[⁵⁶⁷⁸⁹])",
     re.I,
 )
 _MILLION = re.compile(
@@ -58,7 +58,7 @@ _PER_WEIGHT = re.compile(r"/\s*kg|per (?:kg|kilogram)|per body|/\s*m[lL]\b|per m
 _EACH = re.compile(r"\b(?:per|each|every) (?:injection|dose|knee|joint|disc)\b|\bsingle\b|\bone\b", re.I)
 _COUNTS = {"single": 1, "one": 1, "two": 2, "three": 3, "four": 4, "1": 1, "2": 2, "3": 3, "4": 4}
 _INJECTIONS = re.compile(
-    r"\b(single|one|two|three|four|[1-4])\s+(?:\w+[- ]?\w*\s+){0,3}?(?:injections?|doses?|infusions?)\b", re.I
+    r"\b(single|one|two|three|four|[1-4])\s+(?:[\w-]+\s+){0,3}?(?:injections?|doses?|infusions?)\b", re.I
 )
 
 
