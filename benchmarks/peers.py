@@ -6,6 +6,7 @@ tool needs to compile is compiled before the clock starts.
 
 import ctypes
 import itertools
+import math
 import re
 import shutil
 import subprocess
@@ -115,6 +116,52 @@ def scipy_lsoda(work: Case, count: int, rtol: float):
     reference.solve(*people[0], work.schedule, days(), rtol=rtol, atol=rtol / 100)
     start = time.perf_counter()
     pain = [reference.solve(*p, work.schedule, days(), rtol=rtol, atol=rtol / 100).pain for p in people]
+    return time.perf_counter() - start, np.array(pain)
+
+
+def scipy_python(work: Case, count: int, rtol: float):
+    """The loop one writes first: ``solve_ivp`` with LSODA and the equations called from Python."""
+    from scipy.integrate import solve_ivp
+
+    doses = [(e.start, e.amount) for e in work.schedule.doses]
+    nodes = sorted({0.0, *(d for d, _ in doses), days()[-1]})
+    donor = float(bool(work.schedule.allogeneic))
+
+    def one(x, q, p):
+        rates = {k: p[k] / equations.DAYS_PER_YEAR for k in ("sig_X", "lam_C")}
+        constants = SimpleNamespace(**{**p, **rates, **q, "allo": donor})
+
+        def field(t, y):
+            flare = sum(
+                p["j0"] * math.sqrt(a / 50) * math.exp(-p["k_j"] * (t - d)) for d, a in doses if t >= d
+            )
+            u = SimpleNamespace(
+                flare=flare, steroid=0.0, ha=0.0, nsaid=0.0, opioid=0.0, exercise=0.0, route=p["route_injection"],
+                fade_n=1.0, fade_o=1.0,
+            )  # fmt: skip
+            return equations.rates(
+                SimpleNamespace(**dict(zip(equations.STATES, y, strict=True))), constants, u
+            )
+
+        y, pain = np.array([x[name] for name in equations.STATES]), []
+        for start, stop in itertools.pairwise(nodes):
+            y = y.copy()
+            y[0] += p["f_ret"] * sum(a for d, a in doses if d == start)
+            at = [d for d in days() if start < d <= stop]
+            found = solve_ivp(field, (start, stop), y, "LSODA", t_eval=at, rtol=rtol, atol=rtol / 100)
+            z = found.y[9] + found.y[10]
+            pain.append(100 * z / (1 + z) - found.y[11])
+            y = (
+                found.y[:, -1]
+                if at and at[-1] == stop
+                else solve_ivp(field, (start, stop), y, "LSODA", rtol=rtol).y[:, -1]
+            )
+        return np.concatenate(pain)
+
+    people = list(work.part(count))
+    one(*people[0])
+    start = time.perf_counter()
+    pain = [one(*person) for person in people]
     return time.perf_counter() - start, np.array(pain)
 
 
@@ -284,7 +331,12 @@ def jax_courses(work: Case, y, q, p):
     return pain[jnp.array(np.flatnonzero(seen))].T
 
 
-PEERS = {"scipy": scipy_lsoda, "libroadrunner": roadrunner, "diffrax": diffrax_vmap}
+PEERS = {
+    "scipy": scipy_python,
+    "scipy_compiled": scipy_lsoda,
+    "libroadrunner": roadrunner,
+    "diffrax": diffrax_vmap,
+}
 """Other tools by name."""
 
 

@@ -55,5 +55,7 @@ def test_only_hard_schedules_get_shorter_steps():
     own, donor = (Cells(origin=origin, **product) for origin in ("autologous", "allogeneic"))
     assert STANDARD.suited(schedule([Saline(at_months=(0,))])) == STANDARD
     assert STANDARD.suited(schedule([own])) == STANDARD
-    assert STANDARD.suited(schedule([donor])) == STANDARD.refined(2)
+    assert STANDARD.suited(schedule([donor])) == STANDARD.refined(1.5)
+    many = donor.model_copy(update={"dose_million": 100, "at_months": (0, 3)})
+    assert STANDARD.suited(schedule([many])) == STANDARD.refined(2.5)
     assert STANDARD.suited(schedule([own, Corticosteroid(at_months=(3,))])) == STANDARD.refined(2)

@@ -55,11 +55,14 @@ class Grid:
     def suited(self, schedule: Schedule) -> "Grid":
         """Return the grid with steps as short as a schedule needs for the accuracy of the others.
 
-        Corticosteroid wears off in a steep fall weeks after its injection, and donor cells can be lysed within
-        hours; both need steps half as long.
+        Corticosteroid wears off in a steep fall weeks after its injection. Donor cells can be killed within hours by
+        patients with alloimmune memory, and the flare of that is the larger the more cells there are.
         """
-        steep = schedule.allogeneic or any(e.kind is Kind.STEROID for e in schedule.events)
-        return self.refined(2) if steep else self
+        factor = 2.0 if any(e.kind is Kind.STEROID for e in schedule.events) else 1.0
+        if schedule.allogeneic:
+            cells = sum(e.amount for e in schedule.doses)
+            factor = max(factor, 1.5 if cells <= MANY_DONOR_CELLS else 2.5)
+        return self.refined(factor)
 
     @property
     def _knee(self) -> float:
@@ -75,6 +78,9 @@ class Grid:
         graded = self.first * np.expm1(self.growth * np.minimum(coordinate, knee)) / self.growth
         return np.asarray(graded + np.maximum(coordinate - knee, 0) * self.longest)
 
+
+MANY_DONOR_CELLS = 150.0
+"""Million donor cells in all doses above which the flare of their killing needs the finest steps."""
 
 STANDARD = Grid(first=0.25, growth=0.2, longest=60.0)
 """Grid of virtual trials: the least work at 0.03 points of pain (``benchmarks/solver.py``); measured in every run."""
