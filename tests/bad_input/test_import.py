@@ -161,6 +161,50 @@ def test_groups_without_denominators(tmp_path):
     assert any("unknown number of participants" in draft.said for draft in done.waiting["outcomes"])
 
 
+def changed(tmp_path, change):
+    record = copy.deepcopy(MADE)
+    change(record["protocolSection"], record["resultsSection"])
+    (tmp_path / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    return import_record(tmp_path / "record.json", tmp_path / "own")
+
+
+def test_a_change_at_baseline_waits(tmp_path):
+    def change(protocol, results):
+        results["outcomeMeasuresModule"]["outcomeMeasures"][4]["classes"][0]["title"] = "Baseline"
+
+    done = changed(tmp_path, change)
+    (draft,) = [draft for draft in done.waiting["outcomes"] if draft.cells.get("instrument") == "NRS"]
+    assert "a change at baseline" in draft.problems["statistic"]
+
+
+@pytest.mark.parametrize("name", ["Made substance", "MSC-derived exosomes"])
+def test_a_treatment_that_is_not_recognised_waits(tmp_path, name):
+    def change(protocol, results):
+        protocol["armsInterventionsModule"]["interventions"][0] |= {"name": name, "description": ""}
+        for arm in protocol["armsInterventionsModule"]["armGroups"][:2]:
+            arm["interventionNames"] = [f"Biological: {name}"]
+
+    done = changed(tmp_path, change)
+    assert "not recognised" in done.waiting["trials"][0].problems["is_comparator_only"]
+    assert done.evidence.trials == done.evidence.arms == done.evidence.outcomes == ()
+
+
+def test_groups_are_not_linked_to_one_of_two_arms_of_the_same_label(tmp_path):
+    def change(protocol, results):
+        protocol["armsInterventionsModule"]["armGroups"][1]["label"] = "Low Dose"
+
+    done = changed(tmp_path, change)
+    assert [arm.arm_id for arm in done.evidence.arms] == ["low_dose", "low_dose_2", "hyaluronic_acid"]
+    assert {row.arm_id for row in done.evidence.outcomes} == {"hyaluronic_acid"}
+    assert any("fits the arms low_dose, low_dose_2" in entry.reason for entry in done.unmapped)
+
+
+def test_a_name_that_is_no_text_is_still_written(tmp_path):
+    file = tmp_path / "re\udce9cord.json"
+    file.write_bytes(RECORD.read_bytes())
+    assert import_record(file, tmp_path / "own").mapping[0].file == "re?cord.json"
+
+
 @pytest.mark.parametrize(
     "unit", ["9", "a", "1,", "one ", "0-", "reduction ", "knee ", "((", "10^", "higher ", "= "]
 )

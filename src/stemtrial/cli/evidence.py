@@ -111,7 +111,7 @@ def show(
                 "arms": _arm_rows(only),
                 "outcomes": _outcome_rows(only),
                 "events": _event_rows(only),
-                "references": [evidence.reference(source).cells() for source in sources],
+                "references": [found.cells() | _whose(found) for found in map(evidence.reference, sources)],
             }
         )
     elif as_csv:

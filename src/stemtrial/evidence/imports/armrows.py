@@ -55,11 +55,12 @@ def arm_groups(record: Node) -> tuple[ArmGroup, ...]:
                 or label in (other.text for other in each["armGroupLabels"].items)
             )
         )
-    arms = []
+    arms: list[ArmGroup] = []
     for place, (entry, mine) in enumerate(zip(module["armGroups"].items, given, strict=True), start=1):
         slug = re.sub(r"[^a-z0-9]+", "_", entry["label"].text.lower()).strip("_")[:60]
         own = tuple(each for each in mine if sum(each in others for others in given) == 1)
-        arms.append(ArmGroup(slug or f"arm_{place}", entry, mine, own))
+        taken = slug in ("", *(arm.arm_id for arm in arms))
+        arms.append(ArmGroup(f"{slug or 'arm'}_{place}" if taken else slug, entry, mine, own))
     return tuple(arms)
 
 

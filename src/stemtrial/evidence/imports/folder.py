@@ -185,13 +185,16 @@ def _place(made: Path, out: Path) -> None:
         os.rename(made, out)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    os.rename(out, old)
     try:
+        os.rename(out, old)
         os.rename(made, out)
-    except OSError:
-        os.rename(old, out)
+    except BaseException:
+        if not out.exists():
+            os.rename(old, out)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if out.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

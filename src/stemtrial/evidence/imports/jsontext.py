@@ -38,6 +38,11 @@ def read_bytes(path: Path) -> bytes:
     return raw
 
 
+def printable(file: Path) -> str:
+    """Return the name of a file as text that can be written, whatever its bytes are."""
+    return file.name.encode(errors="replace").decode()
+
+
 def parse(raw: bytes, file: str) -> dict[str, Any]:
     """Return the record in a JSON text.
 

@@ -44,7 +44,7 @@ def draft_outcomes(
     module = record.at("resultsSection.baselineCharacteristicsModule")
     for measure in module["measures"].items:
         title, about = measure["title"].text, measure["description"].text
-        if measures.recognise(title, about).what:
+        if measures.recognise(title, about).what and measure["paramType"].text != _COUNT:
             _measure(measure, module, ledger, trial_id, linked.get(module.path, {}), baseline=True)
     for measure in record.at("resultsSection.outcomeMeasuresModule.outcomeMeasures").items:
         if measure["reportingStatus"].text == "NOT_POSTED" or not measure["classes"].items:
@@ -170,6 +170,8 @@ def _score(result: _Result, ledger: Ledger, draft: Draft, visits: int) -> None:
         if result.baseline
         else measures.is_change(title.text, about.text, unit.text, frame.text, visits)
     )
+    if change and draft.cells.get("time_months") == "0":
+        change, reason = None, "a change at baseline: level or change is open"
     if change is None:
         ledger.doubt(draft, "statistic", reason, parameter)
     else:

@@ -25,7 +25,11 @@ _REASONS = (
     (r"[gG]roups\[\d+\]\.description$", "not mapped", "names no dose, cells or number of injections"),
     (r"\.(?:interventionNames|armGroupLabels)\[\d+\]$", "read", "joins an intervention to its arms"),
     (r"\.numEvents$", "not mapped", "the tables count participants, not events"),
-    (r"\.denoms\[\d+\]\.counts\[\d+\]\.value$", "not mapped", "no number of this group and visit was taken"),
+    (
+        r"\.denoms\[\d+\]\.counts\[\d+\]\.value$",
+        "not mapped",
+        "not the number of participants behind a row that was taken",
+    ),
     (
         r"^resultsSection\.(?:baseline|outcomeMeasures|adverseEvents).*\."
         r"(?:paramType|dispersionType|unitOfMeasure|units|type|reportingStatus|frequencyThreshold|comment)$",

@@ -9,7 +9,7 @@ from stemtrial.evidence.imports import groups
 from stemtrial.evidence.imports.armrows import arm_groups, draft_arm, put_patients
 from stemtrial.evidence.imports.eventrows import draft_events
 from stemtrial.evidence.imports.folder import Imported, Source, take_in
-from stemtrial.evidence.imports.jsontext import parse, read_bytes
+from stemtrial.evidence.imports.jsontext import parse, printable, read_bytes
 from stemtrial.evidence.imports.ledger import Draft, Ledger
 from stemtrial.evidence.imports.node import Node
 from stemtrial.evidence.imports.outcomerows import choose_primary, draft_outcomes
@@ -60,12 +60,12 @@ def import_record(
     if indication is not None and indication not in get_args(Indication):
         allowed = ", ".join(get_args(Indication))
         raise InputError(Problem("is not known", field="--indication", value=indication, allowed=allowed))
-    ledger = Ledger(file.name)
+    ledger = Ledger(printable(file))
     notes, linked = _draft(record, ledger, arms or {}, indication)
     account_for_the_rest(record, ledger, linked)
     version = record.at("derivedSection.miscInfoModule.versionHolder").text
     source = Source(
-        file=file.name,
+        file=printable(file),
         raw=raw,
         kind="ClinicalTrials.gov study record",
         about={
@@ -89,8 +89,15 @@ def _draft(
     modules = _modules(record)
     linked = {module.path: groups.link(module[name].items, labels, answers) for module, name in modules}
     has_cells = any("cell_therapy" in arm.kinds for arm in arms)
+    open_arms = not arms or any(len(arm.kinds) != 1 for arm in arms)
     draft_reference(record, ledger, trial_id)
-    trial = draft_trial(record, ledger, trial_id, has_cells=has_cells, indication=indication)
+    trial = draft_trial(
+        record,
+        ledger,
+        trial_id,
+        has_cells=None if open_arms and not has_cells else has_cells,
+        indication=indication,
+    )
     drafts: dict[str, Draft] = {}
     for arm in arms:
         own = [

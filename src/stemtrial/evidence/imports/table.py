@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.imports.folder import Imported, Source, take_in
-from stemtrial.evidence.imports.jsontext import read_bytes
+from stemtrial.evidence.imports.jsontext import printable, read_bytes
 from stemtrial.evidence.imports.ledger import Draft, Ledger
 from stemtrial.evidence.imports.node import Node
 from stemtrial.evidence.tables import ROWS
@@ -54,7 +54,7 @@ def import_table(file: str | Path, out: str | Path, *, table: str) -> Imported:
         hint = "separate columns by commas, not semicolons or tabs" if len(header) == 1 else None
         what = f"has no column of the table {table}"
         raise InputError(Problem(what, file=str(file), allowed=", ".join(columns), hint=hint))
-    ledger = Ledger(file.name)
+    ledger = Ledger(printable(file))
     for number, line in enumerate(lines, 1):
         draft = ledger.draft(table)
         if len(line) != len(header):
@@ -62,17 +62,20 @@ def import_table(file: str | Path, out: str | Path, *, table: str) -> Imported:
             ledger.doubt(draft, "", reason, Node(",".join(line), f"row {number}"))
             continue
         for column, text in zip(header, line, strict=True):
-            if column != "problems":  # what an earlier import said about the row
-                _cell(ledger, draft, columns, column, Node(text, f"row {number}, column {column}"))
+            _cell(ledger, draft, columns, column, Node(text, f"row {number}, column {column}"))
     own = (out / "review" / f"{table}.csv").absolute() == file.absolute()
-    return take_in(ledger, Source(file.name, raw, "CSV", {"table": table}), out, again=table if own else "")
+    return take_in(
+        ledger, Source(printable(file), raw, "CSV", {"table": table}), out, again=table if own else ""
+    )
 
 
 def _cell(ledger: Ledger, draft: Draft, columns: tuple[str, ...], column: str, cell: Node) -> None:
     text = cell.shown.strip()
     if not text:
         return
-    if column not in columns:
+    if column == "problems":
+        ledger.joined(cell, "what an earlier import said of the row")
+    elif column not in columns:
         ledger.refuse(cell, f"{column} is not a column of the table; nearest: {nearest(column, columns)}")
     elif text in _ABSENT:
         ledger.put(draft, column, "", cell, how="converted", reason="read as empty")

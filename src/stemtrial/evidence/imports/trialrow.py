@@ -38,9 +38,17 @@ def draft_reference(record: Node, ledger: Ledger, trial_id: str) -> None:
 
 
 def draft_trial(
-    record: Node, ledger: Ledger, trial_id: str, *, has_cells: bool, indication: str | None
+    record: Node, ledger: Ledger, trial_id: str, *, has_cells: bool | None, indication: str | None
 ) -> Draft:
-    """Draft the trial; what its columns need and the record leaves open waits for review."""
+    """Draft the trial; what its columns need and the record leaves open waits for review.
+
+    Parameters
+    ----------
+    has_cells
+        Whether an arm was recognised as cells; None where that is open.
+    indication
+        The indication, if the user named it.
+    """
     protocol = record["protocolSection"]
     draft = ledger.draft("trials", trial_id=trial_id, reference_id=trial_id)
     number, title = (protocol["identificationModule"][name] for name in ("nctId", "briefTitle"))
@@ -68,8 +76,12 @@ def draft_trial(
         ledger.put(draft, "country", ";".join(dict.fromkeys(each.text for each in places)), *places)
     ledger.put(draft, "risk_of_bias", "unclear", how="inferred", reason="the record gives no judgement")
     ledger.put(draft, "rob_source", "not judged", how="inferred", reason="the record gives no judgement")
-    rule = "whether an arm was recognised as cells"
-    ledger.put(draft, "is_comparator_only", not has_cells, how="inferred", reason=rule)
+    if has_cells is None:
+        reason = "no arm is recognised as cells, and the treatment of some arm is not recognised"
+        ledger.doubt(draft, "is_comparator_only", reason)
+    else:
+        rule = "whether an arm was recognised as cells"
+        ledger.put(draft, "is_comparator_only", not has_cells, how="inferred", reason=rule)
     status, why = (protocol["statusModule"][name] for name in ("overallStatus", "whyStopped"))
     if status.text:
         notes = f"Registry status {status.text}" + (f": {why.text}" if why.text else "")
