@@ -50,12 +50,16 @@ def test_visits_do_not_make_the_grid_fine_again():
     assert pieces <= whole + 12
 
 
-def test_only_hard_schedules_get_shorter_steps():
+def test_steps_suit_the_schedule():
     product = {"source": "bone_marrow", "product": "culture_expanded", "dose_million": 50, "at_months": (0,)}
     own, donor = (Cells(origin=origin, **product) for origin in ("autologous", "allogeneic"))
-    assert STANDARD.suited(schedule([Saline(at_months=(0,))])) == STANDARD
+    saline = schedule([Saline(at_months=(0,))])
+    assert STANDARD.suited(saline) == STANDARD.refined(0.25)
+    assert STANDARD.suited(saline, rescue=True) == STANDARD
     assert STANDARD.suited(schedule([own])) == STANDARD
     assert STANDARD.suited(schedule([donor])) == STANDARD.refined(1.5)
     many = donor.model_copy(update={"dose_million": 100, "at_months": (0, 3)})
+    many_own = own.model_copy(update={"dose_million": 100, "at_months": (0, 3)})
+    assert STANDARD.suited(schedule([many_own])) == STANDARD.refined(1.5)
     assert STANDARD.suited(schedule([many])) == STANDARD.refined(2.5)
     assert STANDARD.suited(schedule([own, Corticosteroid(at_months=(3,))])) == STANDARD.refined(2)

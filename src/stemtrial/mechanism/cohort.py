@@ -68,7 +68,7 @@ class Cohort:
         }
         self.schedule = schedule
         self._advance = advance
-        self.grid = grid.suited(schedule)
+        self._given, self.grid = grid, grid.suited(schedule)
         self.day = 0.0
         self._events = schedule.arrays()
         self._pending = list(schedule.doses)
@@ -99,13 +99,24 @@ class Cohort:
         groups = self.x.shape[1]
         table = np.empty((groups, len(h), len(self._stage_times) + 1, len(equations.INPUTS)), self.x.dtype)
         tabulate(*self._events, self._inputs, self.day, h, self._stage_times, table)
+        context = self._context(table[:, 0, 0], stop - self.day)
         self._advance(self.x, self.q, self.p, h.astype(self.x.dtype), table, self._constants)
+        self.x[equations.STATES.index("B")] = context
         resident = self.x[0]
         resident[resident < 1e-9] = 0
         progenitors = self.x[6]
         progenitors[progenitors < 1e-9] = 0
         self._fade(stop - self.day)
         self._piece, self.day, self._seen = self.day, stop, None
+
+    def _context(self, inputs: np.ndarray, days: float) -> np.ndarray:
+        """Contextual response after some days with the inputs of a piece, exactly.
+
+        No other state depends on it and its target is constant within a piece, so the steps need not resolve it.
+        """
+        target = self.q[equations.PATIENT.index("ctx")] * inputs[:, equations.INPUTS.index("route"), None]
+        left = np.exp(-self.p[:, equations.SHARED.index("k_B"), None] * self.x.dtype.type(days))
+        return np.asarray(target + (self.x[equations.STATES.index("B")] - target) * left)
 
     def _fade(self, days: float) -> None:
         """Rescue medicine's fading parts, referred to the start of the next piece."""
@@ -128,6 +139,7 @@ class Cohort:
         starts
             Who starts, (groups, patients).
         """
+        self.grid = self._given.suited(self.schedule, rescue=True)
         self._switched = self.day - self.grid.lead
         row = {
             name: self.q[equations.PATIENT.index(name)]

@@ -52,16 +52,26 @@ class Grid:
         """Days after a switch at which the step length is ``again``."""
         return max(0.0, self.again - self.first) / self.growth
 
-    def suited(self, schedule: Schedule) -> "Grid":
+    def suited(self, schedule: Schedule, *, rescue: bool = False) -> "Grid":
         """Return the grid with steps as short as a schedule needs for the accuracy of the others.
 
-        Corticosteroid wears off in a steep fall weeks after its injection. Donor cells can be killed within hours by
-        patients with alloimmune memory, and the flare of that is the larger the more cells there are.
+        Where nothing acts but the context, only slow changes are left to integrate. Corticosteroid wears off in a
+        steep fall weeks after its injection. The more cells there are the more abruptly they act, and donor cells can
+        be killed within hours by patients with alloimmune memory.
+
+        Parameters
+        ----------
+        schedule
+            What is given.
+        rescue
+            Whether rescue medicine may have begun.
         """
-        factor = 2.0 if any(e.kind is Kind.STEROID for e in schedule.events) else 1.0
-        if schedule.allogeneic:
-            cells = sum(e.amount for e in schedule.doses)
-            factor = max(factor, 1.5 if cells <= MANY_DONOR_CELLS else 2.5)
+        if not schedule.actions and not rescue:
+            return self.refined(0.25)
+        factor = 2.0 if Kind.STEROID in schedule.actions else 1.0
+        if cells := sum(e.amount for e in schedule.doses):
+            few, many = (1.5, 2.5) if schedule.allogeneic else (1.0, 1.5)
+            factor = max(factor, few if cells <= MANY_CELLS else many)
         return self.refined(factor)
 
     @property
@@ -79,8 +89,8 @@ class Grid:
         return np.asarray(graded + np.maximum(coordinate - knee, 0) * self.longest)
 
 
-MANY_DONOR_CELLS = 150.0
-"""Million donor cells in all doses above which the flare of their killing needs the finest steps."""
+MANY_CELLS = 150.0
+"""Million cells in all doses above which they act so abruptly that steps must be shorter."""
 
 STANDARD = Grid(first=0.25, growth=0.2, longest=60.0)
 """Grid of virtual trials: the least work at 0.03 points of pain (``benchmarks/solver.py``); measured in every run."""
