@@ -82,7 +82,9 @@ def under(plan, estimand):
 def test_estimands_order_the_improvement_of_an_arm(plan):
     """The same patients improve most with rescue counted, less without rescue, least if rescue counts as failure."""
     replicates = np.arange(40)
-    found = {e: simulate(under(plan, e), 3, replicates) for e in ("treatment_policy", "hypothetical", "composite")}
+    found = {
+        e: simulate(under(plan, e), 3, replicates) for e in ("treatment_policy", "hypothetical", "composite")
+    }
     change = {e: r["saline/change"][:, -1].mean() for e, r in found.items()}
     assert change["treatment_policy"] < change["hypothetical"] < change["composite"] < 0
     assert found["hypothetical"]["saline/rescued"].sum() == 0
