@@ -133,15 +133,11 @@ def test_flow_draws_and_prints_every_count() -> None:
     panel = DRAWN["flow"].panels[0]
     words = [word for word, *_ in Drawing(panel).words]
     flows = [REPORT["arms"][name]["flow"] for name in ARMS]
-    assert f"Screened: {sum(flow['screened'] for flow in flows):.1f}" in words
-    assert f"Not eligible: {sum(flow['screen_failed'] for flow in flows):.1f}" in words
     assert "Randomised: 240" in words
     assert words.count(f"Analysed: {flows[0]['analysed']}") == 2
     printed = columns(panel)
     for column, flow in zip(printed, flows, strict=True):
-        steps: list[Any] = [
-            flow[key] for key in ("screened", "screen_failed", "randomised", "treated", "rescued")
-        ]
+        steps: list[Any] = [flow[key] for key in ("randomised", "treated", "rescued")]
         assert printed[column] == [*steps, *flow["dropped"].values(), flow["analysed"]]
 
 

@@ -205,7 +205,7 @@ def test_origin_of_every_number_is_on_the_page() -> None:
     ):
         assert value in PAGE
     assert "kl_grade: {2: 0.45, 3: 0.55}" in PAGE
-    assert "does not simulate harms" in PAGE
+    assert "harms are not simulated" in PAGE
 
 
 def test_six_arms_render_with_six_styles() -> None:
@@ -226,4 +226,13 @@ def test_harms_are_tabled_when_simulated() -> None:
     page = render(report, summary, manifest)
     assert "joint swelling" in page
     assert "12.3\u202f%" in page
-    assert "does not simulate harms" not in page
+    assert "harms are not simulated" not in page
+
+
+def test_no_placeholder_is_left_unfilled() -> None:
+    """Outside the trial file, which may hold braces, no brace stands in what a person reads."""
+    import html
+    import re
+
+    text = html.unescape(re.sub(r"<(style|pre)\b.*?</\1>|<[^>]*>", " ", PAGE, flags=re.S))
+    assert not re.findall(r"\{[^}]*\}", text)

@@ -170,7 +170,7 @@ def test_commands_exist_with_their_options():
     checked = 0
     for page in TEXTS:
         for line in _code(page.read_text(encoding="utf-8")):
-            for call in re.findall(r"(?:^|[\s/])stemtrial((?: [a-z]+)+(?: [^|>#]*)?)", line):
+            for call in re.findall(r"(?:^|[\s/])stemtrial((?: [a-z][a-z-]*)+(?: [^|>#]*)?)", line):
                 command, words = get_command(app), call.split()
                 while words and words[0] in getattr(command, "commands", {}):
                     command = command.commands[words.pop(0)]

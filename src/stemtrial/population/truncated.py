@@ -94,11 +94,6 @@ class TruncatedNormal:
         """SD after truncation."""
         return _moments(self.mu, self.sigma, self.low, self.high)[1]
 
-    @property
-    def mass(self) -> float:
-        """Share of the untruncated distribution that lies between the limits."""
-        return float(ndtr((self.high - self.mu) / self.sigma) - ndtr((self.low - self.mu) / self.sigma))
-
     def from_normal(self, z: np.ndarray) -> np.ndarray:
         """Turn standard normal numbers into numbers of this distribution, keeping their order."""
         a, b = (self.low - self.mu) / self.sigma, (self.high - self.mu) / self.sigma

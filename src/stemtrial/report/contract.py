@@ -225,13 +225,11 @@ class Distribution(Document):
 
 
 class Flow(Document):
-    """Patients of one arm from screening to analysis, as means over the replicates.
+    """Patients of one arm from randomisation to analysis, as means over the replicates.
 
     ``dropped`` counts, for each visit month, the patients lost since the visit before.
     """
 
-    screened: Count
-    screen_failed: Count
     randomised: Count
     treated: Count
     rescued: Count

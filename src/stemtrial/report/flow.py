@@ -16,12 +16,12 @@ GAP = 18.0
 
 
 def patient_flow(report: Report, stamp: str = "") -> Figure:
-    """Draw screening, allocation, follow-up and analysis of every arm.
+    """Draw allocation, follow-up and analysis of every arm; screening is not simulated.
 
     Returns
     -------
     Figure
-        One drawing; counts are means over the simulated trials, screening is summed over the arms.
+        One drawing; counts are means over the simulated trials.
     """
     return Figure(
         key="flow",
@@ -29,7 +29,7 @@ def patient_flow(report: Report, stamp: str = "") -> Figure:
         description=(
             "After the CONSORT diagram, for patients who exist only in this simulation. Counts are means "
             "over the simulated trials, so they need not be whole; losses are given for the time since the "
-            "visit before."
+            "visit before. Patients enter the simulation when they have passed screening."
         ),
         panels=(Panel(_diagram(report, stamp), _table(report)),),
     )
@@ -47,8 +47,6 @@ def _table(report: Report) -> Table:
     flows = [report.arms[name].flow for name in report.ordered]
     months = sorted({key for flow in flows for key in flow.dropped}, key=float)
     steps = [
-        ("Screened", [flow.screened for flow in flows]),
-        ("Not eligible", [flow.screen_failed for flow in flows]),
         ("Randomised", [flow.randomised for flow in flows]),
         ("Treated", [flow.treated for flow in flows]),
         ("Took rescue analgesia", [flow.rescued for flow in flows]),
@@ -68,18 +66,13 @@ def _diagram(report: Report, stamp: str) -> Markup:
     stages = [_stages(arm) for arm in arms]
     heights = [max(_height(column[row]) for column in stages) for row in range(len(stages[0]))]
     width = max(2, len(arms)) * COLUMN
-    middle, fork = width / 2, 168.0
+    middle, fork = width / 2, 62.0
     plot = Plot(
         x=(0, 1), y=(0, 1), title="", width=width, height=fork + sum(heights) + GAP * len(heights) + 26
     )
-    screened, failed, randomised = (
-        sum(getattr(arm.flow, step) for arm in arms) for step in ("screened", "screen_failed", "randomised")
-    )
+    randomised = sum(arm.flow.randomised for arm in arms)
     plot.segment(middle, 20, middle, fork, MUTED, 1.4)
-    plot.segment(middle, 79.5, middle + 60, 79.5, MUTED, 1.4)
-    _box(plot, middle, 8, 200, [f"Screened: {_count(screened)}"])
-    _box(plot, middle + 122, 62, 180, [f"Not eligible: {_count(failed)}"])
-    _box(plot, middle, 116, 200, [f"Randomised: {_count(randomised)}"])
+    _box(plot, middle, 8, 200, [f"Randomised: {_count(randomised)}"])
     centres = [width * (2 * place + 1) / (2 * len(arms)) for place in range(len(arms))]
     plot.segment(centres[0], fork, centres[-1], fork, MUTED, 1.4)
     for centre, column in zip(centres, stages, strict=True):
@@ -93,7 +86,7 @@ def _diagram(report: Report, stamp: str) -> Markup:
         f"analgesia, {_count(_lost(arm.flow))} lost, {_count(arm.flow.analysed)} analysed."
         for arm in arms
     )
-    head = f"{_count(screened)} screened, {_count(failed)} not eligible, {_count(randomised)} randomised."
+    head = f"{_count(randomised)} randomised."
     return plot.svg(f"Flow of simulated patients. {head} {spoken}", stamp)
 
 

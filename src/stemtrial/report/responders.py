@@ -25,7 +25,7 @@ def responders(report: Report, summary: Summary, stamp: str = "") -> Figure:
         key="responders",
         title=f"How many patients improve, and by how much, month {when}",
         description=(
-            "First panel: share of patients whose {report.outcome} falls by at least the number of points on the axis "
+            f"First panel: share of patients whose {report.outcome} falls by at least the number of points on the axis "
             "(negative: rises by no more); a higher curve is better. Second panel: shares that reach the "
             f"smallest change a patient notices (MCID, {number(report.mcid.points, 0)} points) or lose "
             f"30{THIN}% or 50{THIN}% of their baseline value. Bands and whiskers: 95{THIN}% of the simulated "

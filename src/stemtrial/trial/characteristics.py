@@ -8,7 +8,6 @@ import numpy as np
 from stemtrial.calibration import prior
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
-from stemtrial.population.covariates import margins
 from stemtrial.simulation import Results
 from stemtrial.trial.replicates import IMPROVEMENTS, RESPONSES, Plan
 
@@ -28,7 +27,6 @@ NOTES = (
     "Pain is seen with fluctuation, a course of the patient's own and reading error; eligibility is decided on the "
     "reading, so regression to the mean is part of every arm's change.",
     "Shares of responders count the patients seen at the visit.",
-    "Patients screened are those implied by the declared limits of age, BMI and pain.",
     "Assurance is computed over the whole prior; power with all constants at their prior mean, in a trial without "
     "effects of its own; the type I error with the treatment under question doing nothing: the share of trials that "
     "declare it better.",
@@ -115,16 +113,10 @@ def _histogram(values: np.ndarray, edges: np.ndarray) -> Json:
 
 
 def flow(plan: Plan, arm: str, results: Results) -> Json:
-    """Patients of an arm from screening to analysis, means over the replicates.
-
-    Screening failures are those implied by the declared limits of age, BMI and screening pain, each taken alone.
-    """
+    """Patients of an arm from randomisation to analysis, means over the replicates."""
     n = plan.trial.arms[arm].n
-    eligible = float(np.prod([m.mass for m in margins(plan.trial.population).values()]))
     dropped = results[f"{arm}/dropped"].mean(axis=0)
     return {
-        "screened": n / eligible,
-        "screen_failed": n / eligible - n,
         "randomised": n,
         "treated": n,
         "rescued": float(results[f"{arm}/rescued"].mean()),
