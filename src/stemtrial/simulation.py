@@ -108,10 +108,6 @@ class Store:
         """File of a batch."""
         return self._folder / f"{batch[0]:09d}-{batch[-1]:09d}{suffix}"
 
-    def paths(self, suffix: str) -> list[Path]:
-        """Files of all batches with a suffix, in the order of the replicates."""
-        return sorted(self._folder.glob(f"*{suffix}"))
-
     def open(self) -> None:
         """Make the folder ready, keeping only batches of this run."""
         marker = self._folder / "key"
@@ -139,6 +135,17 @@ class Store:
     def discard(self) -> None:
         """Remove everything kept."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def spans(replicates: int, batch: int) -> list[np.ndarray]:
+    """Return the identities of the replicates of every batch, in order.
+
+    Examples
+    --------
+    >>> [span.tolist() for span in spans(5, 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    return [np.arange(start, min(start + batch, replicates)) for start in range(0, replicates, batch)]
 
 
 def in_batches(
@@ -178,13 +185,13 @@ def in_batches(
     WorkerError
         Where a batch fails; the others that run are finished and kept.
     """
-    spans = [np.arange(start, min(start + batch, replicates)) for start in range(0, replicates, batch)]
+    batches = spans(replicates, batch)
     results: dict[int, Results] = {}
     if store is not None:
         store.open()
-        found = {i: loaded for i, span in enumerate(spans) if (loaded := store.load(span)) is not None}
+        found = {i: loaded for i, span in enumerate(batches) if (loaded := store.load(span)) is not None}
         results.update(found)
-    done = sum(len(spans[i]) for i in results)
+    done = sum(len(batches[i]) for i in results)
     progress(done)
     stop = threading.Event()
 
@@ -192,39 +199,39 @@ def in_batches(
         if stop.is_set():
             return None
         try:
-            outcome = task(spans[index])
+            outcome = task(batches[index])
         except StemtrialError:
             raise
         except Exception as error:
             raise WorkerError(
-                f"replicates {spans[index][0]} to {spans[index][-1]} failed: {type(error).__name__}: {error}; "
+                f"replicates {batches[index][0]} to {batches[index][-1]} failed: {type(error).__name__}: {error}; "
                 "finished batches are kept, so the same command goes on from there"
             ) from error
         if store is not None:
-            store.save(spans[index], outcome)
+            store.save(batches[index], outcome)
         return outcome
 
     pending: dict[Future[Results | None], int] = {}
     try:
         with ThreadPoolExecutor(workers) as pool:
-            pending = {pool.submit(run, i): i for i in range(len(spans)) if i not in results}
+            pending = {pool.submit(run, i): i for i in range(len(batches)) if i not in results}
             waiting = set(pending)
             try:
                 while waiting:
                     finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     for future in finished:
                         future.result()
-                        done += len(spans[pending[future]])
+                        done += len(batches[pending[future]])
                     progress(done)
             finally:
                 stop.set()
     except (KeyboardInterrupt, Interrupted):
         kept = [
-            len(spans[i])
+            len(batches[i])
             for f, i in pending.items()
             if not f.cancelled() and not f.exception() and f.result()
         ]
-        done = sum(len(spans[i]) for i in results) + sum(kept)
+        done = sum(len(batches[i]) for i in results) + sum(kept)
         tail = "; the finished ones are kept and the same command resumes" if store is not None else ""
         raise Interrupted(f"interrupted after {done} of {replicates} replicates{tail}") from None
     for future, index in pending.items():
@@ -232,4 +239,4 @@ def in_batches(
         assert outcome is not None
         results[index] = outcome
     names = results[0].keys()
-    return {name: np.concatenate([results[i][name] for i in range(len(spans))]) for name in names}
+    return {name: np.concatenate([results[i][name] for i in range(len(batches))]) for name in names}

@@ -115,6 +115,27 @@ def test_the_table_shows_the_comparator_first_and_the_parts_apart(example, tmp_p
         assert words in text
 
 
+def test_rows_kept_from_a_longer_run_stay_out_of_a_shorter_one(example, tmp_path):
+    """What an interrupted run of 160 replicates leaves behind is not part of a run of 70 after it."""
+    import pandas as pd
+
+    from stemtrial.errors import Interrupted
+    from stemtrial.trial.run import run
+
+    def stop_late(stage, done):
+        if stage == "simulate" and done >= 136:
+            raise Interrupted("now")
+
+    out = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        run(example, 160, 1, out, 1, lambda folder: None, patients=True, progress=stop_late)
+    assert len(list((tmp_path / ".run.partial").glob("*.parquet"))) >= 2
+    run(example, 70, 1, out, 1, lambda folder: None, patients=True)
+    rows = pd.read_parquet(out / "patients.parquet")
+    assert len(rows) == 70 * 240
+    assert sorted(rows["replicate"].unique()) == list(range(70))
+
+
 def test_report_is_rebuilt_from_the_folder(folder):
     page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()

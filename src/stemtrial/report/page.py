@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from stemtrial.errors import InputError, Problem
@@ -23,6 +22,7 @@ from stemtrial.report.flow import patient_flow
 from stemtrial.report.reading import agree, parse, read
 from stemtrial.report.relief import relief_parts
 from stemtrial.report.responders import responders
+from stemtrial.report.templating import templates
 
 LINKED = re.compile(r"\b10\.\d{4,9}/[^\s\"<>;,]*[^\s\"<>;,.)]|\bPMC\d{5,}\b")
 
@@ -68,14 +68,7 @@ def render(report: Mapping[str, Any], summary: Mapping[str, Any], manifest: Mapp
     numbers = parse(Summary, summary, "summary.json")
     origin = parse(Manifest, manifest, "manifest.json")
     agree(contents, numbers, origin)
-    environment = Environment(
-        loader=PackageLoader("stemtrial.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates()
     environment.filters |= {
         "number": wording.number,
         "percent": wording.percent,

@@ -11,7 +11,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stemtrial import __version__
@@ -20,6 +19,7 @@ from stemtrial.report import colours
 from stemtrial.report.figure import Figure, Panel, Table
 from stemtrial.report.page import linked
 from stemtrial.report.plot import tag
+from stemtrial.report.templating import templates
 from stemtrial.report.wording import MINUS, THIN
 
 
@@ -70,14 +70,7 @@ class Page:
 
 def render(page: Page) -> str:
     """Return the HTML of a page; the same page gives the same text."""
-    environment = Environment(
-        loader=PackageLoader("stemtrial.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates()
     environment.filters["linked"] = linked
     return environment.get_template("synthesis.html.j2").render(
         page=page, version=__version__, colour=colours, report={"calibrated": True}

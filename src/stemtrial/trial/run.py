@@ -24,7 +24,7 @@ from stemtrial.errors import InputError, NumericalError, Problem
 from stemtrial.mechanism import reference
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.population.patients import People, enrol
-from stemtrial.simulation import PATIENTS_A_BATCH, STANDARD_NUMERICS, Numerics, Store, in_batches
+from stemtrial.simulation import PATIENTS_A_BATCH, STANDARD_NUMERICS, Numerics, Store, in_batches, spans
 from stemtrial.trial import rows
 from stemtrial.trial.characteristics import document, summarise
 from stemtrial.trial.conduct import ArmRecord
@@ -194,10 +194,11 @@ def run(
     def keep(ids: np.ndarray, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord]) -> None:
         rows.write(store.path(ids, ".parquet"), rows.table(trial, ids, casts, records))
 
+    batch = max(1, PATIENTS_A_BATCH // largest)
     results = in_batches(
         lambda ids: simulate(plan, seed, ids, keep if patients else None),
         replicates,
-        max(1, PATIENTS_A_BATCH // largest),
+        batch,
         workers,
         store,
         lambda done: progress("simulate", done),
@@ -220,7 +221,9 @@ def run(
         _write_json(made / "report.json", report)
         (made / "trial.yaml").write_text(report["trial_file"], encoding="utf-8")
         if patients:
-            rows.join(store.paths(".parquet"), made / "patients.parquet")
+            rows.join(
+                [store.path(ids, ".parquet") for ids in spans(replicates, batch)], made / "patients.parquet"
+            )
         manifest = {
             "stemtrial": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
