@@ -36,7 +36,6 @@ def design(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from stemtrial.calibration import prior
     from stemtrial.documents import Document
     from stemtrial.trial.protocol import Trial
     from stemtrial.trial.run import planned
@@ -58,9 +57,9 @@ def design(
             lambda n: bar.update(task, completed=n),
         )
     if as_json:
-        typer.echo(json.dumps(_document(found, target, seed, replicates, prior.LABEL), allow_nan=False))
+        typer.echo(json.dumps(_document(found, target, seed, replicates, plan.belief.label), allow_nan=False))
     else:
-        _print(plan.trial.title, found, target, seed, replicates, prior.LABEL)
+        _print(plan.trial.title, found, target, seed, replicates, plan.belief.label)
 
 
 def _answers(found: "Search", target: float) -> dict[str, "Answer"]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from stemtrial.calibration import prior
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
 from stemtrial.simulation import Results
@@ -89,7 +88,7 @@ def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
     estimate = spread(results["estimate"])
     return {
         "trial": plan.trial.title,
-        "calibration": prior.LABEL,
+        "calibration": plan.belief.label,
         "arms": summary_of_arms(plan, results, harms),
         "contrast": {
             "estimate": estimate["mean"],
@@ -171,7 +170,7 @@ def document(
     return {
         "title": trial.title,
         "indication": trial.indication,
-        "calibration": prior.LABEL,
+        "calibration": plan.belief.label,
         "trial_file": trial_file,
         "comparator": trial.comparator,
         "experimental": trial.experimental,

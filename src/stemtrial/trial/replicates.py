@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from stemtrial import scales
-from stemtrial.calibration import prior
+from stemtrial.calibration.belief import Belief, belief
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule, schedule
 from stemtrial.population.patients import Constants, People
@@ -53,6 +53,8 @@ class Plan:
         the comparator lacks. Only arms that change are in it.
     mcid
         Smallest important change of the endpoint, points of 0-100.
+    belief
+        Where the constants come from.
     numerics
         Time grid and floating-point type.
     """
@@ -61,11 +63,12 @@ class Plan:
     schedules: dict[str, Schedule]
     inert: dict[str, Schedule]
     mcid: scales.ImportantDifference
+    belief: Belief
     numerics: Numerics = STANDARD_NUMERICS
 
     @classmethod
-    def of(cls, trial: Trial, numerics: Numerics = STANDARD_NUMERICS) -> "Plan":
-        """Make a trial ready.
+    def of(cls, trial: Trial, numerics: Numerics = STANDARD_NUMERICS, known: Belief | None = None) -> "Plan":
+        """Make a trial ready, with what is known for its indication unless another belief is given.
 
         Raises
         ------
@@ -84,7 +87,7 @@ class Plan:
                 Problem("has no important difference on record", field="question.endpoint.instrument",
                         value=trial.question.endpoint.instrument)
             )  # fmt: skip
-        return cls(trial, schedules, inert, mcid, numerics)
+        return cls(trial, schedules, inert, mcid, known or belief(trial.indication), numerics)
 
     def first_patient(self, arm: str) -> int:
         """Identity of the first patient of an arm."""
@@ -202,7 +205,7 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     """
     question, trial = plan.trial.question, plan.trial
     last = trial.visits_months.index(question.endpoint.month)
-    drawn = prior.draw(seed, replicates)
+    drawn = plan.belief.draw(seed, replicates)
     casts = {arm: plan.cast(arm, seed, replicates) for arm in plan.schedules}
     records = {arm: plan.follow(casts[arm], s, drawn) for arm, s in plan.schedules.items()}
     if keep is not None:
@@ -215,7 +218,7 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     under_null = plan.analyse(
         twins.get(trial.comparator, comparator), twins.get(trial.experimental, experimental)
     )[last]
-    mean = prior.typical(replicates)
+    mean = plan.belief.typical(replicates)
     control, treated = (
         plan.follow(casts[arm], plan.schedules[arm], mean) for arm in (trial.comparator, trial.experimental)
     )
@@ -296,7 +299,7 @@ def courses(plan: Plan, seed: int, replicates: np.ndarray) -> dict[str, dict[str
     """
     trial = plan.trial
     months = sorted({*course_months(trial.horizon_months), *trial.visits_months})
-    drawn = prior.draw(seed, replicates)
+    drawn = plan.belief.draw(seed, replicates)
     result = {}
     for arm, given in plan.schedules.items():
         record = plan.follow(plan.cast(arm, seed, replicates, len(months)), given, drawn, months)

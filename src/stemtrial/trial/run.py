@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from stemtrial import __version__
-from stemtrial.calibration import prior
 from stemtrial.compiled import is_cached
 from stemtrial.documents import Document
 from stemtrial.errors import InputError, NumericalError, Problem
@@ -57,7 +56,7 @@ def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
     """
     trial = plan.trial
     replicates = np.arange(CHECKED_PATIENTS)
-    drawn = prior.draw(seed, replicates)
+    drawn = plan.belief.draw(seed, replicates)
     days = [m * DAYS_PER_MONTH for m in trial.visits_months]
     worst, checked = 0.0, 0
     for arm, given in plan.schedules.items():
@@ -176,7 +175,7 @@ def run(
     folder = folder.absolute()
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    posterior_hash = prior.fingerprint()
+    posterior_hash = plan.belief.fingerprint
     key = {
         "trial": trial.hash,
         "seed": seed,

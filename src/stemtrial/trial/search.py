@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemtrial.calibration import prior
 from stemtrial.errors import InputError, Problem
 from stemtrial.simulation import PATIENTS_A_BATCH, Results, in_batches
 from stemtrial.trial.protocol import Trial
@@ -131,7 +130,7 @@ def _successes(plan: Plan, sizes: Sequence[tuple[int, int]], seed: int, replicat
     trial, question = plan.trial, plan.trial.question
     names = (trial.comparator, trial.experimental)
     casts = {arm: plan.cast(arm, seed, replicates) for arm in names}
-    drawn, mean = prior.draw(seed, replicates), prior.typical(replicates)
+    drawn, mean = plan.belief.draw(seed, replicates), plan.belief.typical(replicates)
     inert = {arm: plan.inert.get(arm, plan.schedules[arm]) for arm in names}
     found = {}
     for scenario, schedules, constants in zip(
@@ -178,7 +177,7 @@ def search(
                 "must increase and give every arm four patients or more", field="sizes", value=list(sizes)
             )
         )
-    largest = Plan.of(enlarged(trial, sizes[-1] / declared), plan.numerics)
+    largest = Plan.of(enlarged(trial, sizes[-1] / declared), plan.numerics, plan.belief)
     batch = max(1, PATIENTS_A_BATCH // max(pairs[-1]))
     found = in_batches(
         lambda ids: _successes(largest, pairs, seed, ids), replicates, batch, workers, progress=progress

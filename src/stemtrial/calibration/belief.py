@@ -1,0 +1,71 @@
+"""What is known about the constants of the model: the prior, or the posterior of a fit.
+
+Everything that simulates asks a belief for constants and prints its label and fingerprint; where they come from makes
+no other difference.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from stemtrial.calibration import prior
+
+
+class Belief(Protocol):
+    """Where constants come from."""
+
+    @property
+    def label(self) -> str:
+        """How every output says where its constants come from."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that the constants depend on."""
+        ...
+
+    @property
+    def structure_weights(self) -> Mapping[str, float] | None:
+        """Weights of the rival structures, or ``None`` where they have not been compared."""
+        ...
+
+    def draw(self, seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
+        """Constants of each replicate with the effects of its trial, by symbol, (replicates,) each."""
+        ...
+
+    def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
+        """Mean of every constant for each replicate, in a trial without effects of its own."""
+        ...
+
+
+class Prior:
+    """The ranges of the registry, before any fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Prior().draw(1, np.arange(3))["k_B"].shape
+    (3,)
+    """
+
+    label = prior.LABEL
+    structure_weights: Mapping[str, float] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the table of constants."""
+        return prior.fingerprint()
+
+    def draw(self, seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
+        """Constants of each replicate (:func:`stemtrial.calibration.prior.draw`)."""
+        return prior.draw(seed, replicates)
+
+    def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
+        """Prior means (:func:`stemtrial.calibration.prior.typical`)."""
+        return prior.typical(replicates)
+
+
+def belief(indication: str) -> Belief:
+    """Return what is known for an indication."""
+    return Prior()
