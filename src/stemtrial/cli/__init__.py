@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import check, design, evidence, report, simulate
+from stemtrial.cli import check, design, evidence, init, report, simulate
 from stemtrial.errors import Interrupted, StemtrialError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     cls=TyperGroup,
 )
+app.command()(init.init)
 app.command()(check.check)
 app.command()(simulate.simulate)
 app.command()(design.design)
