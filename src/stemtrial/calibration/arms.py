@@ -116,7 +116,7 @@ class TrialArm:
     readings
         In order of month; the baseline is not among them.
     assumed
-        Parts of the schedule that were not printed: ``n_injections``, ``injection_times``, ``source`` and so on.
+        Parts of schedule and conduct that were supposed: ``n_injections``, ``injection_times``, ``source``, ``design``.
     notes
         Derivations and what was given beside the modelled treatment.
     no_input

@@ -170,7 +170,12 @@ def _grades(arm: Arm, indication: Indication, notes: list[str]) -> Mapping[int, 
 def _baseline(arm: Arm, rows: list[tuple[int, Outcome]]) -> _Baseline | None:
     """Return the arm's pain before treatment, printed or derived from a change and its percentage."""
     for _, row in rows:
-        if row.time_months == 0 and row.analysis_set == "primary" and row.is_level:
+        if (
+            row.time_months == 0
+            and row.analysis_set == "primary"
+            and row.is_level
+            and row.scale_kind == "score"
+        ):
             numbers = row.common
             n = row.n or arm.n
             sd, _, note = _spread(row, numbers, n)
