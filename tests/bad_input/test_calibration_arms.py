@@ -2,7 +2,8 @@
 
 import pytest
 
-from stemtrial.calibration.armfile import COLUMNS, read_fit_file, read_prediction_file
+from stemtrial.calibration.armcolumns import COLUMNS
+from stemtrial.calibration.armfile import read_fit_file, read_prediction_file
 from stemtrial.calibration.arms import Arms, Reading, TrialArm
 from stemtrial.calibration.given import given
 from stemtrial.calibration.published import published_arms

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from stemtrial.calibration.armfile import COLUMNS, read_fit_file, read_prediction_file
+from stemtrial.calibration.armcolumns import COLUMNS
+from stemtrial.calibration.armfile import read_fit_file, read_prediction_file
 from stemtrial.calibration.arms import Arms
 from stemtrial.calibration.published import published_arms
 from stemtrial.evidence import load

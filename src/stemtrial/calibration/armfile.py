@@ -1,124 +1,20 @@
 """Arms that a user describes in a CSV file: those to predict, and those to fit to.
 
-One row is an arm and a visit, in the columns of :data:`COLUMNS`; only identity, indication, intervention and month must
-be filled. Vocabulary is that of the evidence tables; pain is on 0-100, lower better. A file to fit to adds
-:data:`FIT_COLUMNS`. Other columns are not read, unless their name is close to one that is absent, which is an error.
+One row is an arm and a visit, in the columns :data:`~stemtrial.calibration.armcolumns.COLUMNS`; a file to fit to adds
+:data:`~stemtrial.calibration.armcolumns.FIT_COLUMNS`.
 """
 
-import csv
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
-from io import StringIO
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
+from stemtrial.calibration.armcolumns import COLUMNS, FIT_COLUMNS, Rows, read_rows
 from stemtrial.calibration.arms import Reading, TrialArm
-from stemtrial.calibration.given import POOLED, TREATMENT_OF, WITHOUT_INPUT, Given, given, grades_of
+from stemtrial.calibration.given import POOLED, Given, given, grades_of
 from stemtrial.errors import InputError, Problem
-from stemtrial.evidence import vocabulary
-from stemtrial.mechanism.treatments import LARGEST_DOSE_MILLION, LONGEST_MONTHS, Origin, Product, Source
-from stemtrial.scales import instrument
 
-_Convert = Callable[[str], Any]
-
-
-class _Refused(Exception):
-    """A cell that cannot be used: what is wrong with it, and what is allowed."""
-
-    def __init__(self, what: str, allowed: str, hint: str | None = None) -> None:
-        super().__init__(what)
-        self.what, self.allowed, self.hint = what, allowed, hint
-
-
-def _number(low: float, high: float = math.inf, *, above: bool = False, whole: bool = False) -> _Convert:
-    def convert(text: str) -> float | int:
-        allowed = f"{'above' if above else 'at least'} {low:g}"
-        allowed += f" and at most {high:g}" if high < math.inf else ""
-        allowed = ("a whole number, " if whole else "a finite number, ") + allowed
-        try:
-            value = float(text)
-        except ValueError:
-            raise _Refused("is not a number", allowed) from None
-        if not math.isfinite(value):
-            raise _Refused("is not a finite number", allowed)
-        if whole and value != int(value):
-            raise _Refused("is not a whole number", allowed)
-        if not (value > low if above else value >= low) or value > high:
-            raise _Refused("is out of range", allowed)
-        return int(value) if whole else value
-
-    return convert
-
-
-def _word(words: Iterable[str]) -> _Convert:
-    known = tuple(words)
-
-    def convert(text: str) -> str:
-        if text not in known:
-            near = get_close_matches(text, known, n=1)
-            hint = f"nearest: {near[0]}" if near else None
-            raise _Refused("is not in the vocabulary", ", ".join(known), hint)
-        return text
-
-    return convert
-
-
-def _months(text: str) -> tuple[float, ...]:
-    month = _number(0, LONGEST_MONTHS)
-    months = tuple(month(part.strip()) for part in text.split(";"))
-    if any(later <= earlier for earlier, later in pairwise(months)):
-        raise _Refused("are not in increasing order", "months separated by ;, such as 0;1;2")
-    return months
-
-
-def _instrument(text: str) -> str:
-    try:
-        found = instrument(text)
-    except InputError as error:
-        raise _Refused(error.problems[0].what, "an instrument of pain", error.problems[0].hint) from None
-    if found.construct != "pain" or found.kind != "score":
-        raise _Refused(f"measures {found.construct} as a {found.kind}", "an instrument of pain")
-    return found.name
-
-
-COLUMNS: Mapping[str, _Convert] = {
-    "trial_id": str,
-    "arm_id": str,
-    "indication": _word(word for words in POOLED.values() for word in words),
-    "intervention": _word((*TREATMENT_OF, *WITHOUT_INPUT)),
-    "cell_source": _word(get_args(Source)),
-    "origin": _word(get_args(Origin)),
-    "product": _word(get_args(Product)),
-    "dose_million_cells": _number(0, LARGEST_DOSE_MILLION, above=True),
-    "n_injections": _number(0, 24, whole=True),
-    "injection_times_months": _months,
-    "blinding": _word(get_args(vocabulary.Blinding)),
-    "n": _number(1, 1e6, whole=True),
-    "age_mean": _number(0, 120, above=True),
-    "female_pct": _number(0, 100),
-    "bmi_mean": _number(10, 80),
-    "severity_distribution": str,
-    "baseline_pain_mean": _number(0, 100),
-    "baseline_pain_sd": _number(0, 100, above=True),
-    "time_months": _number(0, LONGEST_MONTHS, above=True),
-}
-"""Columns of a file to predict, and how their cells are read."""
-
-FIT_COLUMNS: Mapping[str, _Convert] = {
-    "risk_of_bias": _word(get_args(vocabulary.RiskOfBias)),
-    "design": _word(get_args(vocabulary.Design)),
-    "instrument": _instrument,
-    "follow_up_mean": _number(0, 100),
-    "change_mean": _number(-100, 100),
-    "sd": _number(0, 100, above=True),
-    "se": _number(0, 100, above=True),
-}
-"""Columns that a file to fit to has beside them; ``sd`` and ``se`` belong to the follow-up, or else to the change."""
-
-_NEEDED = ("trial_id", "arm_id", "indication", "intervention", "time_months")
 _OF_VISIT = ("time_months", "n", "instrument", "follow_up_mean", "change_mean", "sd", "se")
 _OF_TRIAL = ("indication", "blinding", "risk_of_bias", "design")
 _OF_CELLS = ("cell_source", "origin", "product", "dose_million_cells")
@@ -127,8 +23,6 @@ _COLUMN_OF = {
     "dose_million": "dose_million_cells",
     "months": "injection_times_months",
 }
-
-_Rows = list[tuple[int, dict[str, Any]]]
 
 
 class PredictionRow(NamedTuple):
@@ -160,7 +54,7 @@ def read_prediction_file(path: str | Path) -> list[PredictionRow]:
     >>> arm.arm_id, month
     ('a', 6.0)
     """
-    name, rows = str(path), _read(Path(path), COLUMNS)
+    name, rows = str(path), read_rows(Path(path), COLUMNS)
     arms = _arms(name, rows, ("time_months",))
     return [PredictionRow(arms[_key(row)], row["time_months"]) for _, row in rows]
 
@@ -177,7 +71,7 @@ def read_fit_file(path: str | Path) -> tuple[TrialArm, ...]:
     InputError
         As :func:`read_prediction_file`, and for rows without a reading.
     """
-    name, rows = str(path), _read(Path(path), {**COLUMNS, **FIT_COLUMNS})
+    name, rows = str(path), read_rows(Path(path), {**COLUMNS, **FIT_COLUMNS})
     problems = [
         Problem(
             "has no reading",
@@ -212,87 +106,11 @@ def read_fit_file(path: str | Path) -> tuple[TrialArm, ...]:
     )
 
 
-def _read(path: Path, columns: Mapping[str, _Convert]) -> _Rows:
-    """Return the rows by their number with every column converted, ``None`` where empty or absent."""
-    name = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        header, *lines = csv.reader(StringIO(text, newline=""), strict=True)
-    except FileNotFoundError:
-        raise InputError(Problem("does not exist", file=name, hint="check the path")) from None
-    except UnicodeDecodeError:
-        raise InputError(Problem("is not UTF-8 text", file=name, hint="save it as CSV, UTF-8")) from None
-    except ValueError:
-        raise InputError(Problem("is empty", file=name, allowed=", ".join(columns))) from None
-    except (OSError, csv.Error) as error:
-        raise InputError(Problem(f"cannot be read: {error}", file=name)) from None
-    header = [column.strip() for column in header]
-    if problems := _of_header(name, header, columns):
-        raise InputError(*problems)
-    rows: _Rows = []
-    for number, line in enumerate(lines, 1):
-        if not any(cell.strip() for cell in line):
-            continue
-        if len(line) != len(header):
-            what = f"has {len(line)} cells"
-            problems.append(Problem(what, file=name, row=number, allowed=f"{len(header)} cells"))
-            continue
-        cells = dict(zip(header, map(str.strip, line), strict=True))
-        row: dict[str, Any] = dict.fromkeys(columns)
-        faults = len(problems)
-        for column, convert in columns.items():
-            cell = cells.get(column, "")
-            try:
-                if cell:
-                    row[column] = convert(cell)
-                elif column in _NEEDED:
-                    raise _Refused("is empty", "a value in every row")
-            except _Refused as fault:
-                problems.append(
-                    Problem(
-                        fault.what,
-                        file=name,
-                        row=number,
-                        column=column,
-                        value=cell or None,
-                        allowed=fault.allowed,
-                        hint=fault.hint,
-                    )
-                )
-        if len(problems) == faults:
-            rows.append((number, row))
-    if problems:
-        raise InputError(*problems)
-    if not rows:
-        raise InputError(Problem("holds no rows", file=name, hint="one header row, then one row a visit"))
-    return rows
-
-
-def _of_header(name: str, header: list[str], columns: Mapping[str, _Convert]) -> list[Problem]:
-    problems = [
-        Problem("is missing from the header", file=name, column=column)
-        for column in _NEEDED
-        if column not in header
-    ]
-    absent = [column for column in columns if column not in header]
-    for column in dict.fromkeys(header):
-        if header.count(column) > 1:
-            problems.append(Problem("stands twice in the header", file=name, column=column))
-        near = get_close_matches(column, absent, n=1, cutoff=0.75) if column not in columns else []
-        if near:
-            hint = f"did you mean {near[0]}? Otherwise rename it"
-            problems.append(Problem("is not a known column", file=name, column=column, hint=hint))
-    if problems and len(header) == 1:
-        hint = "separate columns by commas, not semicolons or tabs"
-        return [Problem("has one column", file=name, value=header[0], hint=hint)]
-    return problems
-
-
 def _key(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["trial_id"], row["arm_id"]
 
 
-def _arms(name: str, rows: _Rows, of_visit: tuple[str, ...]) -> dict[tuple[str, str], TrialArm]:
+def _arms(name: str, rows: Rows, of_visit: tuple[str, ...]) -> dict[tuple[str, str], TrialArm]:
     """Return the arms of a file by trial and arm, or every contradiction between and within its rows."""
     first: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
     of_trial: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -409,7 +227,7 @@ def _arm(row: Mapping[str, Any], arms_of_trial: int) -> TrialArm:
     )
 
 
-def _with_readings(arm: TrialArm, rows: _Rows) -> TrialArm:
+def _with_readings(arm: TrialArm, rows: Rows) -> TrialArm:
     readings, baselines = [], []
     for number, row in sorted(rows, key=lambda entry: float(entry[1]["time_months"])):
         level, change, n = row["follow_up_mean"], row["change_mean"], row["n"]
