@@ -60,7 +60,8 @@ class Finding:
     weights
         Weight of each trial, any positive unit; ``None`` counts trials alike.
     sd
-        Of the outcome between persons, for the optimal information size.
+        Of the outcome between persons, for the optimal information size; ``None`` where persons are not what
+        the information is counted in.
     indirect
         What of the trials differs from the question.
     egger_p
@@ -83,7 +84,7 @@ class Finding:
     n: float
     risk_of_bias: Mapping[str, RiskOfBias]
     weights: Mapping[str, float] | None
-    sd: float
+    sd: float | None
     mcid: float
     indirect: tuple[Indirect, ...] = ()
     egger_p: float | None = None
@@ -106,7 +107,7 @@ class Finding:
                 ),
                 ("interval", f"{low:g} to {high:g}", low <= self.estimate <= high, "around the estimate"),
                 ("mcid", self.mcid, self.mcid > 0, "above 0"),
-                ("sd", self.sd, self.sd > 0, "above 0"),
+                ("sd", self.sd, self.sd is None or self.sd > 0, "above 0"),
                 ("k", self.k, self.k >= 1, "1 or more"),
                 ("risk_of_bias", len(self.risk_of_bias), len(self.risk_of_bias) >= 1, "a rating a trial"),
                 ("i2", self.i2, self.i2 is None or 0 <= self.i2 <= 100, "0 to 100"),
@@ -160,15 +161,7 @@ def profile(finding: Finding) -> Profile:
     >>> profile(found).certainty, profile(found).sentence
     ('high', 'Compared with saline, cells reduce pain slightly at 6 months.')
     """
-    judgements = (
-        _risk_of_bias(finding),
-        _inconsistency(finding),
-        _imprecision(finding),
-        _indirectness(finding),
-        _publication_bias(finding),
-    )
-    start = 0 if finding.randomised else 2
-    level = _LEVELS[min(start + sum(judgement.down for judgement in judgements), 3)]
+    level, judgements = grade(finding)
     sentence = statement(
         finding.treatment,
         finding.comparator,
@@ -179,6 +172,19 @@ def profile(finding: Finding) -> Profile:
         months=finding.months,
     )
     return Profile(level, judgements, sentence)
+
+
+def grade(finding: Finding) -> tuple[Level, tuple[Judgement, ...]]:
+    """Return the certainty of a finding and its five judgements."""
+    judgements = (
+        _risk_of_bias(finding),
+        _inconsistency(finding),
+        _imprecision(finding),
+        _indirectness(finding),
+        _publication_bias(finding),
+    )
+    start = 0 if finding.randomised else 2
+    return _LEVELS[min(start + sum(judgement.down for judgement in judgements), 3)], judgements
 
 
 def optimal_information_size(sd: float, mcid: float) -> int:
@@ -229,18 +235,19 @@ def _inconsistency(finding: Finding) -> Judgement:
 
 def _imprecision(finding: Finding) -> Judgement:
     (low, high), mcid = finding.interval, finding.mcid
-    needed = optimal_information_size(finding.sd, mcid)
-    parts = [
-        f"interval {low:.1f} to {high:.1f} against MCID {mcid:g}",
-        f"{finding.n:.0f} of {needed} persons",
-    ]
+    needed = None if finding.sd is None else optimal_information_size(finding.sd, mcid)
+    parts = [f"interval {low:.1f} to {high:.1f} against MCID {mcid:.3g}"]
+    if needed is not None:
+        parts.append(f"{finding.n:.0f} of {needed} persons")
     if low <= -mcid and high >= mcid:
         return _judgement("imprecision", 2, high - low, "; ".join([*parts, "benefit and harm both possible"]))
     important, absent = low <= -mcid or high >= mcid, low < SMALL * mcid and high > -SMALL * mcid
     vague = important and absent
     if vague:
         parts.append("an important difference and none are both possible")
-    return _judgement("imprecision", vague + (finding.n < needed), high - low, "; ".join(parts))
+    return _judgement(
+        "imprecision", vague + (needed is not None and finding.n < needed), high - low, "; ".join(parts)
+    )
 
 
 def _indirectness(finding: Finding) -> Judgement:

@@ -66,12 +66,35 @@ def statement(
     >>> statement("cells", "saline", "pain", size="small", direction="reduces", level="low", months="6 months")
     'Compared with saline, cells may reduce pain slightly at 6 months.'
     """
+    choice("construct", construct, Construct)
+    outcome = LIMITATION[construct]
+    return effect_sentence(
+        treatment, comparator, outcome, size=size, direction=direction, level=level, months=months
+    )
+
+
+def effect_sentence(
+    treatment: str,
+    comparator: str,
+    outcome: str,
+    *,
+    size: Size,
+    direction: Direction,
+    level: Level,
+    months: str | None = None,
+) -> str:
+    """Return the sentence of :func:`statement` for an outcome in any words, of which less is better.
+
+    Examples
+    --------
+    >>> effect_sentence("cells", "saline", "damage of cartilage", size="trivial", direction="reduces", level="moderate")
+    'Compared with saline, cells probably make little or no difference to damage of cartilage.'
+    """
     choice("size", size, Size)
     choice("direction", direction, Direction)
     choice("level", level, Level)
-    choice("construct", construct, Construct)
     start = f"Compared with {comparator}, {treatment}"
-    outcome, time = LIMITATION[construct], f" at {months}" if months else ""
+    time = f" at {months}" if months else ""
     if level == "very_low":
         effect = f"the effect of {treatment} on {outcome}{time}, compared with {comparator}"
         return f"The evidence is very uncertain about {effect}."

@@ -1,0 +1,1 @@
+"""Promises held against the evidence: claim files, the computation behind each, and a verdict by a fixed rule."""

@@ -1,0 +1,180 @@
+"""A claim held against the evidence: every number of the verdict, what it rests on and what could change it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from stemtrial.claims.claim import Claim, Part
+from stemtrial.claims.estimating import Estimate, Nothing, estimate
+from stemtrial.claims.grading import certainty
+from stemtrial.claims.nexttrial import Change, changes
+from stemtrial.claims.rule import Judged, Verdict, judge, rule_hash, together
+from stemtrial.claims.sensitivity import Variant, variants
+from stemtrial.claims.sentences import claim_sentence, missing, sentence
+from stemtrial.claims.studies import Body, collect
+from stemtrial.evidence.certainty import Judgement
+from stemtrial.evidence.plain import plain
+from stemtrial.evidence.tables import Evidence
+
+MODEL = "none: the verdict rests on published trials alone"
+STRUCTURES = "not compared: no model enters the verdict"
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """One part: its studies, the estimate (or why there is none), the judgement and what could change it."""
+
+    name: str
+    part: Part
+    body: Body
+    found: Estimate | Nothing
+    judgements: tuple[Judgement, ...]
+    judged: Judged
+    sensitivity: tuple[Variant, ...]
+    changes: tuple[Change, ...]
+    missing: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A claim with its verdict.
+
+    Attributes
+    ----------
+    sensitivity
+        Verdict on the claim with each narrower set of studies in all its parts at once.
+    evidence_hash, rule_hash
+        The verdict can change only when one of the two does.
+    model, structures
+        The model and posterior behind the verdict and what its rival structures say.
+    seed
+        ``None``: nothing is drawn.
+    """
+
+    name: str
+    claim: Claim
+    parts: tuple[PartResult, ...]
+    judged: Judged
+    sentence: str
+    sensitivity: tuple[tuple[str, Judged], ...]
+    evidence_hash: str
+    rule_hash: str
+    model: str = MODEL
+    structures: str = STRUCTURES
+    seed: int | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        return self.judged.verdict
+
+
+def assess(name: str, claim: Claim, evidence: Evidence) -> Assessment:
+    """Hold a claim against the evidence.
+
+    Examples
+    --------
+    >>> from stemtrial.claims.claim import shipped
+    >>> from stemtrial.evidence import load
+    >>> found = assess("calms_inflammation", shipped()["calms_inflammation"], load())
+    >>> found.verdict, found.judged.p, found.parts[0].found.reason
+    ('uncertain', (0.0, 1.0), 'no study')
+    """
+    parts = tuple(_part(key, part, evidence) for key, part in claim.parts.items())
+    judged = together([result.judged for result in parts])
+    return Assessment(
+        name=name,
+        claim=claim,
+        parts=parts,
+        judged=judged,
+        sentence=claim_sentence(claim, judged, [result.judged for result in parts]),
+        sensitivity=_sensitivity(parts),
+        evidence_hash=evidence.hash,
+        rule_hash=rule_hash(claim),
+    )
+
+
+def _part(name: str, part: Part, evidence: Evidence) -> PartResult:
+    body = collect(part, evidence)
+    found = estimate(part, body.data)
+    judgements: tuple[Judgement, ...] = ()
+    judged = judge((0.0, 1.0), "very_low")
+    if isinstance(found, Estimate):
+        level, judgements = certainty(part, body.data, found, body.silent)
+        judged = judge((found.p, found.p), level)
+    return PartResult(
+        name=name,
+        part=part,
+        body=body,
+        found=found,
+        judgements=judgements,
+        judged=judged,
+        sensitivity=variants(part, body.data, body.silent),
+        changes=changes(part, body.data, found, body.silent),
+        missing=missing(part, body, found),
+        sentence=sentence(part, found, judged.certainty),
+    )
+
+
+def _sensitivity(parts: tuple[PartResult, ...]) -> tuple[tuple[str, Judged], ...]:
+    names = (
+        "without open-label trials",
+        "without trials at high risk of bias",
+        "without the most influential",
+    )
+    found = []
+    for place, name in enumerate(names):
+        each = [result.sensitivity[place] for result in parts]
+        found.append(
+            (
+                name,
+                together(
+                    [judge((v.found.p, v.found.p) if v.found else (0.0, 1.0), v.certainty) for v in each]
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def document(found: Assessment) -> dict[str, Any]:
+    """Return an assessment as JSON data."""
+    data: dict[str, Any] = plain(
+        {
+            "claim": found.name,
+            "title": found.claim.title,
+            "promise": found.claim.promise,
+            "verdict": found.verdict,
+            "p": found.judged.p,
+            "certainty": found.judged.certainty,
+            "sentence": found.sentence,
+            "evidence_hash": found.evidence_hash,
+            "rule_hash": found.rule_hash,
+            "model": found.model,
+            "structures": found.structures,
+            "seed": found.seed,
+            "sensitivity": [{"name": name} | plain(judged) for name, judged in found.sensitivity],
+            "parts": [_part_document(result) for result in found.parts],
+        }
+    )
+    return data
+
+
+def _part_document(result: PartResult) -> dict[str, Any]:
+    known = isinstance(result.found, Estimate)
+    return {
+        "name": result.name,
+        "estimand": json.loads(result.part.model_dump_json(exclude_none=True)),
+        "estimate": plain(result.found) if known else None,
+        "status": "ok" if isinstance(result.found, Estimate) else result.found.reason,
+        "p": result.judged.p,
+        "certainty": result.judged.certainty,
+        "verdict": result.judged.verdict,
+        "sentence": result.sentence,
+        "judgements": result.judgements,
+        "studies": result.body.data,
+        "left_out": result.body.left_out,
+        "missing": result.missing,
+        "sensitivity": result.sensitivity,
+        "smallest_trials": result.changes,
+    }
