@@ -4,16 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
+from statistics import median
 
 import numpy as np
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence import load
+from stemtrial.evidence.groups import usable
 from stemtrial.evidence.schema import Arm, Outcome
 from stemtrial.population.spec import Age, BaselinePain, BodyMassIndex, PopulationSpec
 
 BASELINE_INSTRUMENTS = ("VAS", "NRS", "WOMAC_pain", "KOOS_pain")
 """Instruments whose baseline tells the participants' pain, the first that an arm reports being used."""
+
+CORRELATION = 0.5
+"""Correlation of pain before and after treatment, KOOS pain, saline arm of Bennell 2021 (``natural_history``); the
+highest for pain in the tables, so that it leaves the least spread."""
 
 _SCALES = {"age": Age.scale, "bmi": BodyMassIndex.scale, "pain": BaselinePain.scale}
 
@@ -41,11 +47,18 @@ class Participants:
         Arms behind the continuous covariates ``age``, ``bmi`` and ``pain``.
     grades
         Participants of each grade, of the trials that print single grades.
+    follow_up_sd
+        Median over the arms and visits of the SD of ``pain`` and of ``function`` after baseline, points of 0-100.
     """
 
     spec: PopulationSpec
     arms: Mapping[str, tuple[ArmMoments, ...]]
     grades: Mapping[int, int]
+    follow_up_sd: Mapping[str, float]
+
+    def residual_sd(self, construct: str) -> float:
+        """SD of ``pain`` or ``function`` after baseline among participants with equal baseline, points."""
+        return self.follow_up_sd[construct] * sqrt(1 - CORRELATION**2)
 
     def within_sd(self, covariate: str) -> float:
         """Pooled SD within the arms that print one."""
@@ -107,7 +120,16 @@ def participants(indication: str) -> Participants:
         kl_grade={grade: count / sum(grades.values()) for grade, count in grades.items()},
         baseline_pain=BaselinePain(mean=pooled["pain"][0], sd=pooled["pain"][1]),
     )
-    return Participants(spec, found, grades)
+    spreads = {
+        construct: median(
+            row.common.sd
+            for trial in trials
+            for row in evidence.outcomes_of(trial.trial_id)
+            if usable(row, construct) and row.statistic == "mean" and row.time_months > 0 and row.common.sd
+        )
+        for construct in ("pain", "function")
+    }
+    return Participants(spec, found, grades, spreads)
 
 
 def _once(arms: Sequence[Arm], column: str) -> list[Arm]:
