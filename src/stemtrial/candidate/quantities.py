@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final
 
 from stemtrial.candidate.record import Candidate, Injection, Operation
-from stemtrial.candidate.rules import Kind, Value
+from stemtrial.candidate.rules import AtMost, Kind, Value
 
 DAYS_A_MONTH: Final = 365.25 / 12
 
@@ -38,11 +38,15 @@ class View:
         return QUANTITIES[name].value(self)
 
     def months_since(self, days: list[str | None]) -> float | None:
-        """Return months since the last of several days: infinite if there is none, unknown if one is unknown."""
-        if any(day is None for day in days):
-            return None
+        """Return months since the last of several days.
+
+        Infinite if there is none; an upper bound if a day is unknown or the history may be incomplete; unknown if that
+        leaves nothing.
+        """
         past = [(self.today - date.fromisoformat(day)).days / DAYS_A_MONTH for day in days if day]
-        return min(past, default=math.inf)
+        if None not in days and self.record.history_complete:
+            return min(past, default=math.inf)
+        return AtMost(min(past)) if past else None
 
     def lasting(self, months: float | None) -> float | None:
         """Return a duration given at the assessment, as it is on the day."""
@@ -96,6 +100,11 @@ def _found(*findings: str, meaning: str) -> Quantity:
     )
 
 
+def _over(months: float | None, unit: float) -> float | None:
+    """Convert months to another unit; an upper bound stays one."""
+    return None if months is None else type(months)(months / unit)
+
+
 def _since(
     meaning: str, field: str, keep: Callable[[Injection | Operation], bool], months: float = 1
 ) -> Quantity:
@@ -103,8 +112,7 @@ def _since(
         events: tuple[Injection | Operation, ...] | None = getattr(view.record, field)
         if events is None:
             return None
-        since = view.months_since([event.date for event in events if keep(event)])
-        return None if since is None else since / months
+        return _over(view.months_since([event.date for event in events if keep(event)]), months)
 
     return Quantity(meaning, (field,), value, "number")
 
@@ -112,7 +120,9 @@ def _since(
 def _happened(meaning: str, field: str, keep: Callable[[Injection | Operation], bool | None]) -> Quantity:
     def value(view: View) -> Value:
         events: tuple[Injection | Operation, ...] | None = getattr(view.record, field)
-        return None if events is None else either(*(keep(event) for event in events))
+        if events is None:
+            return None
+        return either(*(keep(event) for event in events), False if view.record.history_complete else None)
 
     return Quantity(meaning, (field,), value, "truth")
 
@@ -148,20 +158,23 @@ def _since_steroid_or_acid(view: View) -> Value:
     oral, injections = view.record.known("systemic_corticosteroid"), view.record.injections
     if oral:
         return 0.0
-    if oral is None or injections is None:
+    if injections is None:
         return None
-    kept = [i.date for i in injections if i.substance in ("corticosteroid", "hyaluronic_acid") and _near(i)]
-    return view.months_since(kept)
+    since = view.months_since(
+        [i.date for i in injections if i.substance in ("corticosteroid", "hyaluronic_acid") and _near(i)]
+    )
+    if oral is None and since is not None:
+        return AtMost(since) if since < math.inf else None
+    return since
 
 
 def _since_other_product(view: View) -> Value:
     days = view.record.investigational_products
-    months = None if days is None else view.months_since(list(days))
-    return None if months is None else months * DAYS_A_MONTH
+    return None if days is None else _over(view.months_since(list(days)), 1 / DAYS_A_MONTH)
 
 
 def _near(event: Injection | Operation) -> bool:
-    return event.site in ("index", "other_side")
+    return event.site in ("index", "other_side", "unknown_side")
 
 
 def _is(event: Injection | Operation, *starts: str) -> bool:
@@ -175,7 +188,7 @@ def _at_level(event: Injection | Operation) -> bool | None:
     return None if event.site is None else event.site in ("index", "adjacent")
 
 
-_PAIN = "pain now, 0-100"
+_PAIN = "pain now, of 100"
 QUANTITIES: Final[Mapping[str, Quantity]] = {
     "kl_grade": _number("kl_grade", "Kellgren-Lawrence grade"),
     "varus_deg": Quantity("varus, degrees", ("varus_deg", "valgus_deg"), _side("varus_deg"), "number"),
@@ -189,12 +202,12 @@ QUANTITIES: Final[Mapping[str, Quantity]] = {
     "age": _number("age", "age, years"),
     "bmi": Quantity("BMI, kg/m²", ("bmi", "height", "weight"), lambda v: v.record.body_mass_index, "number"),
     "vas_mm": _number("pain", _PAIN),
-    "vas_0_10": _number("pain", "pain now, 0-10", 10),
+    "vas_0_10": _number("pain", "pain now, of 10", 10),
     "index_pain": _number("pain", _PAIN),
-    "contralateral_pain": _number("pain_other_side", "pain of the other knee, 0-100"),
+    "contralateral_pain": _number("pain_other_side", "pain of the other knee, of 100"),
     "back_pain": _number("pain", _PAIN),
-    "leg_pain": _number("leg_pain", "pain of the leg, 0-100"),
-    "odi": Quantity("Oswestry index, 0-100", ("function",), _odi, "number"),
+    "leg_pain": _number("leg_pain", "pain of the leg, of 100"),
+    "odi": Quantity("Oswestry index, of 100", ("function",), _odi, "number"),
     "pain_months": Quantity(
         "duration of pain, months", ("pain_months",), lambda v: v.lasting(v.record.pain_months), "number"
     ),

@@ -90,7 +90,7 @@ Operated = Literal[
     "knee_arthroscopy", "knee_replacement", "knee_other", "disc_procedure", "lumbar_decompression",
     "lumbar_fusion", "lumbar_other", "other",
 ]  # fmt: skip
-Site = Literal["index", "adjacent", "other_side", "elsewhere"]
+Site = Literal["index", "adjacent", "other_side", "unknown_side", "elsewhere"]
 
 
 class Injection(Record):
@@ -101,7 +101,8 @@ class Injection(Record):
     substance
         What was injected.
     site
-        The joint or disc in question (``index``), the ``other_side``, an ``adjacent`` level, or ``elsewhere``.
+        The joint or disc in question (``index``), the ``other_side``, a knee of ``unknown_side``, an ``adjacent`` level
+        of the spine, or ``elsewhere``.
     date
         Day; left out if unknown.
     """
@@ -168,6 +169,8 @@ class Candidate(Record):
         All of them, or an empty list for none; left out if unknown.
     investigational_products
         Days on which products of other trials were last given; an empty list for none.
+    history_complete
+        Whether those three lists name everything; if not, there may have been more, and only what is listed counts.
     present, absent
         Findings (:data:`stemtrial.candidate.findings.FINDINGS`).
     what_matters
@@ -216,6 +219,7 @@ class Candidate(Record):
     injections: Annotated[tuple[Injection, ...], Field(strict=False)] | None = None
     operations: Annotated[tuple[Operation, ...], Field(strict=False)] | None = None
     investigational_products: Annotated[tuple[Day, ...], Field(strict=False)] | None = None
+    history_complete: bool = True
     present: Annotated[tuple[FindingName, ...], Field(strict=False)] = ()
     absent: Annotated[tuple[FindingName, ...], Field(strict=False)] = ()
     what_matters: Annotated[

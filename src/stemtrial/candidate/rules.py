@@ -46,6 +46,27 @@ _RELATIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 _RESERVED = {"and", "or", "not", "in", "include_if", "exclude_if", "flag_if"}
 
 
+class AtMost(float):
+    """A time of which only an upper bound is known: something happened then, and more may have happened since."""
+
+
+def _holds(sign: str, left: float, right: float) -> bool | None:
+    """Compare, where either number may be an upper bound of something that is not negative.
+
+    Examples
+    --------
+    >>> _holds("<", AtMost(2), 3), _holds("<", AtMost(4), 3)
+    (True, None)
+    """
+    if not isinstance(left, AtMost) and not isinstance(right, AtMost):
+        return _RELATIONS[sign](left, right)
+    if sign == "==":
+        return None
+    ends = [(0.0, float(x)) if isinstance(x, AtMost) else (x, x) for x in (left, right)]
+    found = {_RELATIONS[sign](a, b) for a in ends[0] for b in ends[1]}
+    return found.pop() if len(found) == 1 else None
+
+
 class State(StrEnum):
     """What a rule says of a person."""
 
@@ -82,7 +103,8 @@ class Name:
     def find(self, lookup: Lookup) -> Finding:
         """Return what is known of it."""
         value = lookup(self.name)
-        return Finding(value, frozenset() if value is not None else frozenset({self.name}))
+        known = value is not None and not isinstance(value, AtMost)
+        return Finding(value, frozenset() if known else frozenset({self.name}))
 
 
 @dataclass(frozen=True)
@@ -95,8 +117,9 @@ class Product:
     def find(self, lookup: Lookup) -> Finding:
         """Multiply; unknown if either is."""
         left, right = self.left.find(lookup), self.right.find(lookup)
-        if left.value is None or right.value is None:
-            return Finding(None, left.open | right.open)
+        open_ = left.open | right.open
+        if left.value is None or right.value is None or open_:
+            return Finding(None, open_)
         return Finding(left.value * right.value)
 
 
@@ -112,10 +135,10 @@ class Comparison:
         found = [term.find(lookup) for term in self.terms]
         links = []
         for sign, (left, right) in zip(self.signs, pairwise(found), strict=True):
-            if left.value is None or right.value is None:
-                links.append(Finding(None, left.open | right.open))
-            else:
-                links.append(Finding(_RELATIONS[sign](left.value, right.value)))
+            both = (
+                None if left.value is None or right.value is None else _holds(sign, left.value, right.value)
+            )
+            links.append(Finding(both, left.open | right.open if both is None else frozenset()))
         return _decided(links, by=False)
 
 
@@ -129,7 +152,7 @@ class Member:
     def find(self, lookup: Lookup) -> Finding:
         """Look the number up among the values."""
         found = self.term.find(lookup)
-        return found if found.value is None else Finding(found.value in self.values)
+        return Finding(None, found.open) if found.open else Finding(found.value in self.values)
 
 
 @dataclass(frozen=True)
@@ -253,7 +276,9 @@ def _against(condition: Condition, wanted: bool, lookup: Lookup) -> Iterator[tup
         case Name(name):
             yield name, None
         case Member(term, values):
-            yield from ((name, value) for name, _ in _kinds(term, "number") for value in values)
+            number = term.find(lookup).value or 0.0
+            nearest = min(values, key=lambda value: abs(value - number))
+            yield from ((name, nearest) for name, _ in _kinds(term, "number"))
         case Not(part):
             yield from _against(part, not wanted, lookup)
         case Junction(parts, _):

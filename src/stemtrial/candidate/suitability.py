@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stemtrial.candidate.quantities import QUANTITIES, View
 from stemtrial.candidate.record import Candidate
-from stemtrial.candidate.rules import Rule, State, Value, parse
+from stemtrial.candidate.rules import AtMost, Rule, State, Value, parse
 from stemtrial.evidence.schema import Criterion
 from stemtrial.evidence.tables import Evidence
 
@@ -372,7 +372,8 @@ def number(value: Value) -> str:
         return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "never" if value == float("inf") else f"{round(value, 1):g}"
+    bound = "at most " if isinstance(value, AtMost) else ""
+    return "never" if value == float("inf") else f"{bound}{round(value, 1):g}"
 
 
 def _plain(data: Any) -> Any:
@@ -384,4 +385,4 @@ def _plain(data: Any) -> Any:
         return data.value
     if isinstance(data, date):
         return data.isoformat()
-    return "never" if data == float("inf") else data
+    return number(data) if isinstance(data, AtMost) or data == float("inf") else data

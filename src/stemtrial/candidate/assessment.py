@@ -1,0 +1,165 @@
+"""One candidate evaluated: suitability first, then the outlook under every option, as one document."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from stemtrial.candidate.intake import Intake
+from stemtrial.candidate.record import Candidate
+from stemtrial.candidate.rules import State
+from stemtrial.candidate.suitability import Suitability, suitability
+from stemtrial.evidence.tables import Evidence
+
+if TYPE_CHECKING:
+    from stemtrial.calibration.belief import Belief
+    from stemtrial.candidate.outlook import Outlook
+    from stemtrial.candidate.person import Person
+
+STATEMENT: Final = (
+    "For research and professional use; never advice to a patient and never a verdict. It shows what published trials "
+    "asked for and what a model of them expects for persons like this one."
+)
+"""Stands on every output."""
+
+FUNCTION_SCALES: Final = ("WOMAC_function", "KOOS_ADL")
+"""Instruments of function that ask the questions of the model's scale."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A person's evaluation.
+
+    Parameters
+    ----------
+    intake
+        The record as read.
+    suitability
+        Against the published rules.
+    outlook
+        Under every option; ``None`` where ``text`` says why there are no numbers at all.
+    text
+        Why not.
+    evidence_hash
+        Of the tables.
+    """
+
+    intake: Intake
+    suitability: Suitability
+    outlook: "Outlook | None"
+    text: str | None
+    evidence_hash: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document: plain data that JSON can hold, options and months by name."""
+        intake = self.intake
+        return {
+            "statement": STATEMENT,
+            "assessed": intake.assessed.isoformat(),
+            "indication": intake.record.indication,
+            "record": known(intake.record),
+            "unmapped": list(intake.unmapped),
+            "ignored_fields": intake.ignored,
+            "suitability": self.suitability.to_dict(),
+            "outlook": None if self.outlook is None else _keyed(self.outlook.to_dict()),
+            "outlook_text": self.text,
+            "evidence_hash": self.evidence_hash,
+        } | ({} if intake.row is None else {"row": intake.row})
+
+
+def known(record: Candidate) -> dict[str, Any]:
+    """Return what a record says, without what is unknown."""
+    return {
+        name: value
+        for name, value in record.model_dump(mode="json").items()
+        if value is not None and value != () and value != []
+    }
+
+
+def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draws: int = 400) -> Assessment:
+    """Evaluate one candidate.
+
+    Parameters
+    ----------
+    intake
+        The record as read (:func:`stemtrial.candidate.intake.read_candidates`).
+    evidence
+        The tables whose rules apply.
+    belief
+        Where the constants of the model come from.
+    seed, draws
+        Of the outlook (:func:`stemtrial.candidate.outlook.outlook`).
+
+    Notes
+    -----
+    Where a hard stop applies, no numbers are given for cells: trials with a rule on it admitted nobody like this person.
+    """
+    from stemtrial.candidate.options import standard
+    from stemtrial.candidate.outlook import outlook
+
+    found = suitability(intake.record, evidence, intake.assessed)
+    person = person_of(intake.record)
+    if isinstance(person, str):
+        return Assessment(intake, found, None, person, evidence.hash)
+    options = standard(person.indication)
+    if found.stopped:
+        text = f"no numbers: hard stop ({stops(found)}); trials with a rule on it admitted nobody like this"
+        options = tuple(
+            replace(option, treatments=(), text=text) if _of_cells(option.harm_options) else option
+            for option in options
+        )
+    return Assessment(intake, found, outlook(person, options, belief, seed, draws), None, evidence.hash)
+
+
+def stops(found: Suitability) -> str:
+    """Name the hard stops that apply."""
+    names = [rule.criterion for rule in found.hard_stops if rule.state is State.NOT_MET]
+    return ", ".join(dict.fromkeys(name.replace("_", " ") for name in names))
+
+
+def person_of(record: Candidate) -> "Person | str":
+    """Return the person as the model sees one, or why the model cannot see them.
+
+    Function enters only where it was measured with :data:`FUNCTION_SCALES`.
+    """
+    from stemtrial.candidate.person import LIMITS, Person
+
+    if record.indication != "knee_oa":
+        return "No numbers: the model of the disc has not been fitted to trials of discs."
+    limitation = record.limitation
+    numbers: dict[str, Any] = {
+        "age": record.age,
+        "bmi": record.body_mass_index,
+        "grade": record.kl_grade,
+        "pain": record.pain,
+        "function": limitation[1] if limitation and limitation[0] in FUNCTION_SCALES else None,
+    }
+    for name, (low, high) in LIMITS.items():
+        if numbers[name] is not None and not low <= numbers[name] <= high:
+            return f"No numbers: {name} {numbers[name]:g} lies outside what the model is made for, {low:g} to {high:g}."
+    female = None if record.sex is None else record.sex == "female"
+    return Person(indication="knee_oa", female=female, **numbers)
+
+
+def _of_cells(harm_options: tuple[str, ...]) -> bool:
+    return any(name.startswith("cells") for name in harm_options)
+
+
+def _keyed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by name and months as text, so that every number has a path of names."""
+    options = {
+        option["name"]: dict(option) | {"course": {f"{p['month']:g}": p for p in option["course"]}}
+        for option in data["options"]
+    }
+    plain: dict[str, Any] = _json(dict(data) | {"options": options})
+    return plain
+
+
+def _json(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {f"{key:g}" if isinstance(key, float) else key: _json(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_json(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data.item() if hasattr(data, "item") else data
