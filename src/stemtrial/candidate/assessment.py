@@ -92,7 +92,8 @@ def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draw
 
     Notes
     -----
-    Where a hard stop applies, no numbers are given for cells: trials with a rule on it admitted nobody like this person.
+    Where a hard stop applies, no numbers are given for cells: the trials with a rule on it admitted nobody like
+    this person.
     """
     from stemtrial.candidate.options import standard
     from stemtrial.candidate.outlook import outlook

@@ -317,22 +317,21 @@ def _trial(name: str, evidence: Evidence, rules: list[RuleResult]) -> TrialResul
 
 
 def _failing(of_trials: list[tuple[str, RuleResult]], labels: dict[str, str]) -> Iterator[Failing]:
-    found: dict[str, list[tuple[str, RuleResult]]] = {}
+    found: dict[str, list[tuple[str, str, RuleResult]]] = {}
     for trial, rule in of_trials:
         if parse(rule.rule).effect != "flag_if":
             for name in dict.fromkeys(name for name, _ in rule.against):
-                found.setdefault(name, []).append((labels[trial], rule))
-    for name, hits in found.items():
-        limits = {
-            limit for _, rule in hits for each, limit in rule.against if each == name and limit is not None
-        }
+                found.setdefault(QUANTITIES[name].meaning, []).append((labels[trial], name, rule))
+    for meaning, hits in found.items():
+        _, name, first = hits[0]
+        against = [(own == each, limit) for _, own, rule in hits for each, limit in rule.against]
         yield Failing(
             name=name,
-            meaning=QUANTITIES[name].meaning,
-            value=dict(hits[0][1].values)[name],
-            limits=tuple(sorted(limits)),
-            trials=tuple(dict.fromkeys(trial for trial, _ in hits)),
-            met_on=tuple((trial, rule.met_on) for trial, rule in hits if rule.met_on is not None),
+            meaning=meaning,
+            value=dict(first.values)[name],
+            limits=tuple(sorted({limit for is_own, limit in against if is_own and limit is not None})),
+            trials=tuple(dict.fromkeys(trial for trial, _, _ in hits)),
+            met_on=tuple((trial, rule.met_on) for trial, _, rule in hits if rule.met_on is not None),
             change=CHANGEABLE.get(name),
         )
 
