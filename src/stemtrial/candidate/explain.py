@@ -1,0 +1,284 @@
+"""Where a number of an evaluation comes from: the belief about the constants, and the rows of the evidence tables."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stemtrial.documents import nearest
+from stemtrial.errors import InputError, Problem
+from stemtrial.evidence.eventrisk import option_of
+from stemtrial.evidence.tables import Evidence
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """A row of an evidence table: its number (1 = first), what it says, and its reference."""
+
+    table: str
+    row: int
+    says: str
+    reference_id: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a field of an evaluation comes from.
+
+    Parameters
+    ----------
+    field, value
+        As in the document; the value as printed, shortened where it is not a single one.
+    how
+        How it was obtained, in a sentence.
+    belief, fingerprint, seed
+        Of the constants it was simulated from; ``None`` where nothing was simulated.
+    rows
+        Of the evidence tables.
+    citations
+        Of the references of the rows, each with an identifier.
+    """
+
+    field: str
+    value: object
+    how: str
+    belief: str | None
+    fingerprint: str | None
+    seed: int | None
+    rows: tuple[SourceRow, ...]
+    citations: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def resolve(document: Document, field: str) -> tuple[tuple[str, ...], Any]:
+    """Return the parts of a path such as ``outlook.options.saline.course.6.pain.mean``, and what stands there.
+
+    Raises
+    ------
+    InputError
+        If nothing stands there; the message names what does at the last place that exists.
+
+    Examples
+    --------
+    >>> resolve({"suitability": {"trials": [{"label": "Kuah 2018"}]}}, "suitability.trials[0].label")
+    (('suitability', 'trials', '0', 'label'), 'Kuah 2018')
+    """
+    parts = tuple(part for part in re.split(r"[.\[\]]+", field) if part)
+    found: Any = document
+    for depth, part in enumerate(parts):
+        names = (
+            list(found)
+            if isinstance(found, Mapping)
+            else [str(index) for index in range(len(found))]
+            if isinstance(found, list)
+            else []
+        )
+        if part not in names:
+            near = nearest(part, names) if names else None
+            place = ".".join(parts[:depth]) or "the evaluation"
+            shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+            hint = f"did you mean `{near}`?" if near else None
+            allowed = f"in {place}: {shown}" if names else f"{place} is a single value"
+            raise InputError(
+                Problem(
+                    "is not a field of the evaluation",
+                    field="--explain",
+                    value=field,
+                    allowed=allowed,
+                    hint=hint,
+                )
+            )
+        found = found[int(part)] if isinstance(found, list) else found[part]
+    return parts, found
+
+
+def explain(document: Document, field: str, evidence: Evidence) -> Origin:
+    """Trace a field of an evaluation.
+
+    Parameters
+    ----------
+    document
+        As :meth:`stemtrial.candidate.assessment.Assessment.to_dict` returns it.
+    field
+        Path of the field.
+    evidence
+        The tables it was made with.
+
+    Raises
+    ------
+    InputError
+        For a field that does not exist.
+    """
+    parts, value = resolve(document, field)
+    shown = value if not isinstance(value, Mapping | list) else f"{len(value)} entries"
+    outlook = document.get("outlook") or {}
+    simulated = parts[:1] == ("outlook",) and _simulated(parts)
+    how, rows = _origin(document, parts, evidence)
+    references = list(dict.fromkeys(row.reference_id for row in rows))
+    return Origin(
+        field=".".join(parts),
+        value=shown,
+        how=how,
+        belief=outlook["belief"] if simulated else None,
+        fingerprint=outlook["fingerprint"] if simulated else None,
+        seed=outlook["seed"] if simulated else None,
+        rows=tuple(rows),
+        citations=tuple(_cited(evidence, references)),
+    )
+
+
+def _simulated(parts: Sequence[str]) -> bool:
+    counted = {"harms", "harms_note", "label", "name", "text", "dose_note"}
+    return parts[1:2] in (("options",), ("pairs",), ("effective_draws",)) and not counted & set(parts[3:4])
+
+
+def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tuple[str, list[SourceRow]]:
+    match list(parts):
+        case ["suitability", *rest]:
+            how = "the rules of the criteria table, evaluated on the record in three-valued logic"
+            return how, list(_criteria(document, rest, evidence))
+        case ["outlook", "options", name, "harms", index, *_]:
+            line = document["outlook"]["options"][name]["harms"][int(index)]
+            how = (
+                "events counted in published arms, added up within a band of time; exact interval"
+                if line["source"] == "trials"
+                else "as the source prints it, per 1,000 where it is a risk"
+            )
+            return how, list(_harm(document["indication"], line, evidence))
+        case ["outlook", "options", _, "harms", *_]:
+            return "events of published arms and rows of the table of harms", []
+        case ["outlook", "options", name, *rest]:
+            draws, within = (document["outlook"][key] for key in ("draws", "within"))
+            how = (
+                f"simulated: {draws} draws of constants and trial, {within} virtual persons like this one for each, "
+                "read as a trial would read them"
+            )
+            return how, [
+                *_dose(name, document["indication"], evidence),
+                *_important(document, rest, evidence),
+            ]
+        case ["outlook", "mcid" | "mcid_reference", *_]:
+            return "the smallest change of pain that persons called important", _important(
+                document, ["mcid"], evidence
+            )
+        case ["outlook", "applicability", *_]:
+            how = "the person's values beside the published arms with a mean and a standard deviation"
+            return how, list(_arms(document["indication"], evidence))
+        case ["outlook", "pairs", *_]:
+            return "simulated: the same virtual persons under both options", _important(
+                document, ["mcid"], evidence
+            )
+        case ["outlook", *_]:
+            return "a setting or a summary of the simulation", []
+        case ["record", *_]:
+            return "the record, converted to the unit kept", []
+        case _:
+            return "the evaluation itself", []
+
+
+def _criteria(document: Document, rest: Sequence[str], evidence: Evidence) -> Iterator[SourceRow]:
+    found = document["suitability"]
+    rules = found["rules"]
+    match rest:
+        case ["rules" | "hard_stops" | "flags" as kind, index, *_]:
+            rules = [found[kind][int(index)]]
+        case ["hard_stops" | "flags" as kind, *_]:
+            rules = found[kind]
+        case ["trials", index, *_]:
+            rules = [
+                rule for rule in rules if rule["reference_id"] in found["trials"][int(index)]["reference_ids"]
+            ]
+        case ["failing", index, *_]:
+            meaning = found["failing"][int(index)]["meaning"]
+            rules = [rule for rule in rules if meaning in _meanings(name for name, _ in rule["against"])]
+        case ["missing", index, *_]:
+            rules = [rule for rule in rules if found["missing"][int(index)]["name"] in rule["open"]]
+        case _:
+            pass
+    for rule in rules:
+        yield SourceRow("criteria", rule["row"], f"{rule['rule']}: {rule['state']}", rule["reference_id"])
+
+
+def _meanings(names: Iterable[str]) -> set[str]:
+    from stemtrial.candidate.quantities import QUANTITIES
+
+    return {QUANTITIES[name].meaning for name in names}
+
+
+def _harm(indication: str, line: Mapping[str, Any], evidence: Evidence) -> Iterator[SourceRow]:
+    if line["source"] == "literature":
+        for number, row in enumerate(evidence.harms, 1):
+            same = (row.treatment, row.event, row.population) == (
+                line["treatment"],
+                line["event"],
+                line["population"],
+            )
+            if same and row.preferred and row.reference_id in line["references"]:
+                low = "" if row.ci_low is None else f" ({row.ci_low:g} to {row.ci_high:g})"
+                yield SourceRow(
+                    "harms", number, f"{row.event}: {row.measure} {row.value:g}{low}", row.reference_id
+                )
+        return
+    trials = {trial.trial_id for trial in evidence.trials if trial.indication == indication}
+    for number, event in enumerate(evidence.events, 1):
+        of_line = (
+            event.trial_id in trials
+            and event.analysis_set == "primary"
+            and event.category == line["event"]
+            and option_of(evidence.arm(event.trial_id, event.arm_id)) == line["option"]
+            and _in_band(event.follow_up_months, line["time_at_risk"])
+        )
+        if of_line:
+            says = (
+                f"{event.trial_id} {event.arm_id}, {event.event}: {event.n_with_event} of {event.n_at_risk}"
+            )
+            yield SourceRow("events", number, says, event.reference_id)
+
+
+def _in_band(months: float, band: str) -> bool:
+    """Whether a time lies in a band as it is printed: ``up to 1 months``, ``above 6 to 12 months``."""
+    ends = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", band)]
+    return months <= ends[0] if len(ends) == 1 else ends[0] < months <= ends[1]
+
+
+def _dose(name: str, indication: str, evidence: Evidence) -> Iterator[SourceRow]:
+    """Yield the arms behind the dose of a cell product, whose name is origin, product and source."""
+    for number, arm in enumerate(evidence.arms, 1):
+        ours = name == f"{arm.origin}_{arm.product}_{arm.cell_source}"
+        if (
+            ours
+            and arm.dose_million_cells is not None
+            and evidence.trial(arm.trial_id).indication == indication
+        ):
+            says = f"{arm.trial_id} {arm.arm_id}: {arm.dose_million_cells:g} million cells"
+            yield SourceRow("arms", number, says, arm.reference_id)
+
+
+def _arms(indication: str, evidence: Evidence) -> Iterator[SourceRow]:
+    for number, arm in enumerate(evidence.arms, 1):
+        printed = arm.age_sd is not None or arm.bmi_sd is not None
+        if printed and evidence.trial(arm.trial_id).indication == indication:
+            says = f"{arm.trial_id} {arm.arm_id}: age {arm.age_mean} (SD {arm.age_sd}), BMI {arm.bmi_mean}"
+            yield SourceRow("arms", number, says.replace("None", "not printed"), arm.reference_id)
+
+
+def _important(document: Document, rest: Sequence[str], evidence: Evidence) -> list[SourceRow]:
+    if "mcid" not in rest:
+        return []
+    reference = document["outlook"]["mcid_reference"]
+    return [
+        SourceRow("thresholds", number, f"{row.instrument}: {row.value} {row.unit}", row.reference_id)
+        for number, row in enumerate(evidence.thresholds, 1)
+        if row.reference_id == reference and row.threshold == "mcid" and row.instrument.startswith("VAS")
+    ]
+
+
+def _cited(evidence: Evidence, references: Iterable[str]) -> Iterator[str]:
+    for name in references:
+        found = evidence.reference(name)
+        yield f"{name}: {found.citation} {f'doi {found.doi}' if found.doi else found.url}"
