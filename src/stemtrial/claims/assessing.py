@@ -1,7 +1,7 @@
 """A claim held against the evidence: every number of the verdict, what it rests on and what could change it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stemtrial.claims.claim import Claim, Part
@@ -12,6 +12,7 @@ from stemtrial.claims.rule import Judged, Verdict, judge, rule_hash, together
 from stemtrial.claims.sensitivity import Variant, variants
 from stemtrial.claims.sentences import claim_sentence, missing, sentence
 from stemtrial.claims.studies import Body, collect
+from stemtrial.errors import InputError
 from stemtrial.evidence.certainty import Judgement
 from stemtrial.evidence.plain import plain
 from stemtrial.evidence.tables import Evidence
@@ -73,6 +74,11 @@ class Assessment:
 def assess(name: str, claim: Claim, evidence: Evidence) -> Assessment:
     """Hold a claim against the evidence.
 
+    Raises
+    ------
+    InputError
+        A part asks for an event that no table knows; parts that merely have no data are no error.
+
     Examples
     --------
     >>> from stemtrial.claims.claim import shipped
@@ -81,7 +87,10 @@ def assess(name: str, claim: Claim, evidence: Evidence) -> Assessment:
     >>> found.verdict, found.judged.p, found.parts[0].found.reason
     ('uncertain', (0.0, 1.0), 'no study')
     """
-    parts = tuple(_part(key, part, evidence) for key, part in claim.parts.items())
+    try:
+        parts = tuple(_part(key, part, evidence) for key, part in claim.parts.items())
+    except InputError as error:
+        raise InputError(*(replace(found, file=found.file or name) for found in error.problems)) from None
     judged = together([result.judged for result in parts])
     return Assessment(
         name=name,

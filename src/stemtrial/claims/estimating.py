@@ -29,7 +29,7 @@ import numpy as np
 from scipy.special import chdtr, ndtr, stdtr
 
 from stemtrial.claims.claim import Part
-from stemtrial.claims.studies import Datum
+from stemtrial.claims.datum import Datum
 from stemtrial.errors import InputError, NotCredibleError
 from stemtrial.evidence.heterogeneity import Floats, critical, fit, fit_given
 from stemtrial.evidence.pairwise import Pooled, pool

@@ -7,8 +7,8 @@ from math import sqrt
 import numpy as np
 
 from stemtrial.claims.claim import Part
+from stemtrial.claims.datum import Datum
 from stemtrial.claims.estimating import Estimate, important
-from stemtrial.claims.studies import Datum
 from stemtrial.evidence.certainty import Finding, Judgement, grade
 from stemtrial.evidence.smallstudy import egger
 from stemtrial.evidence.wording import Level

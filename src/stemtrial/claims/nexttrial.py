@@ -16,10 +16,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from stemtrial.claims.claim import Part
+from stemtrial.claims.datum import Datum
 from stemtrial.claims.estimating import Estimate, Nothing, estimate, on_scale, probability
 from stemtrial.claims.grading import certainty
 from stemtrial.claims.rule import CONTRADICTED, SUPPORTED, judge
-from stemtrial.claims.studies import Datum
 from stemtrial.evidence.certainty import Judgement
 from stemtrial.evidence.wording import Level
 

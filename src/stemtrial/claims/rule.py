@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias, get_args
 
 from stemtrial.claims.claim import Claim
+from stemtrial.claims.contributions import RULES
 from stemtrial.claims.estimating import LEVEL
-from stemtrial.claims.studies import RULES
 from stemtrial.evidence import certainty as grade
 from stemtrial.evidence.wording import LARGE, MODERATE, SMALL, Level
 
@@ -63,8 +63,8 @@ def together(parts: Sequence[Judged]) -> Judged:
     >>> found.p, found.certainty, found.verdict
     ((0.0, 0.9), 'very_low', 'uncertain')
     """
-    low = max(0.0, sum(part.p[0] for part in parts) - (len(parts) - 1))
     high = min(part.p[1] for part in parts)
+    low = min(high, max(0.0, sum(part.p[0] for part in parts) - (len(parts) - 1)))
     least = max((part.certainty for part in parts), key=_LEVELS.index)
     verdict = judge((low, high), least).verdict
     if any(part.verdict == "contradicted" for part in parts):

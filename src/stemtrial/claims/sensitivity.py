@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stemtrial.claims.claim import Part
+from stemtrial.claims.datum import Datum
 from stemtrial.claims.estimating import Estimate, Nothing, estimate, probability
 from stemtrial.claims.grading import certainty
 from stemtrial.claims.rule import Verdict, judge
-from stemtrial.claims.studies import Datum
 from stemtrial.evidence.wording import Level
 
 

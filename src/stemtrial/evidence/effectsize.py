@@ -97,6 +97,17 @@ def standardised_mean_difference(
     return Effects(g, 1 / k1 + 1 / k2 + g**2 / (2 * (k1 + k2)), "SMD")
 
 
+def spread_ratio(sd1: ArrayLike, n1: ArrayLike, sd2: ArrayLike, n2: ArrayLike) -> Effects:
+    """Logarithm of sd1 / sd2, bias-corrected (escalc ``VR``; Nakagawa et al. 2015, doi:10.1111/2041-210X.12309).
+
+    ``y = ln(sd1/sd2) + 1/(2(n1-1)) - 1/(2(n2-1))``, ``v = 1/(2(n1-1)) + 1/(2(n2-1))``.
+    """
+    zeros = np.zeros_like(np.asarray(sd1, dtype=float))
+    _, s1, k1, _, s2, k2 = _groups(zeros, sd1, n1, zeros, sd2, n2)
+    first, second = 1 / (2 * (k1 - 1)), 1 / (2 * (k2 - 1))
+    return Effects(np.log(s1 / s2) + first - second, first + second, "VR")
+
+
 def change_difference(
     change1: ArrayLike,
     sd_change1: ArrayLike,

@@ -1,0 +1,46 @@
+"""The ``claims`` verb: promises held against the evidence."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def claims(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CLAIM]...", help="Shipped claims by name, or claim files; all shipped if none."
+        ),
+    ] = None,
+    also: Annotated[Path | None, typer.Option(help="Folder with your own rows, beside the shipped.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for an overview and a page for each claim.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Hold promises made for the therapy against the evidence, each by a fixed rule.
+
+    Supported: probability at least 0.95 and certainty at least moderate; contradicted: at most 0.05 and at
+    least moderate; else uncertain.
+    """
+    from stemtrial.claims.assessing import assess, document
+    from stemtrial.claims.claim import find
+    from stemtrial.cli.evidence import _print_json, _tables
+    from stemtrial.cli.meta import command_line
+
+    asked = find(tuple(names or ()))
+    evidence = _tables(also)
+    found = [assess(name, claim, evidence) for name, claim in asked.items()]
+    if out is not None:
+        from stemtrial.report.claimspage import write_claims
+
+        write_claims(out, found, evidence, command_line())
+    if as_json:
+        _print_json({"evidence_hash": evidence.hash, "claims": [document(each) for each in found]})
+        return
+    from stemtrial.cli.claims_view import print_claims
+
+    print_claims(found, out)
