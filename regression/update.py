@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stemtrial.documents import Document
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan, simulate
 
@@ -24,9 +25,16 @@ def numbers(example: Path) -> dict[str, float | list[float]]:
     return {name: np.asarray(values.mean(axis=0)).round(9).tolist() for name, values in results.items()}
 
 
+def examples() -> list[Path]:
+    """Trial files among the shipped examples."""
+    return [
+        path for path in sorted((ROOT / "examples").glob("*.yaml")) if "arms" in Document.read(path).data
+    ]
+
+
 def everything() -> dict[str, dict[str, float | list[float]]]:
-    """Numbers of every shipped example."""
-    return {path.name: numbers(path) for path in sorted((ROOT / "examples").glob("*.yaml"))}
+    """Numbers of every shipped example of a trial."""
+    return {path.name: numbers(path) for path in examples()}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import ndtri, stdtr, stdtrit
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,35 @@ class Comparison:
         """Whether the experimental arm is shown to be better at the given level."""
         level = alpha if sides == 2 else 2 * alpha
         return np.asarray((self.estimate < 0) & (self.p < level))
+
+    def z(self, null: float = 0.0) -> np.ndarray:
+        """Student's statistic against a difference, as the standard normal value of the same level.
+
+        Parameters
+        ----------
+        null
+            Difference to be excluded.
+
+        Returns
+        -------
+        numpy.ndarray
+            Positive where the estimate is below `null`, in favour of the experimental arm; NaN where the analysis was
+            not possible.
+
+        Examples
+        --------
+        >>> Comparison(*(np.array([x]) for x in (-4.0, 2.0, 20.0, 0.06))).z().round(3).tolist()
+        [1.886]
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            t = (self.estimate - null) / self.se
+            size = -ndtri(stdtr(np.where(self.df > 0, self.df, np.nan), -np.abs(t)))
+        return np.asarray(-np.sign(t) * size)
+
+    def interval(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence limits of the difference that take no account of interim looks."""
+        half = stdtrit(np.where(self.df > 0, self.df, np.nan), (1 + confidence) / 2) * self.se
+        return self.estimate - half, self.estimate + half
 
 
 def ancova(

@@ -1,8 +1,9 @@
 """What a valid trial file may ask for that this version cannot simulate or analyse."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from stemtrial.errors import Problem
+from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.treatments import PRP_HAS_NO_INPUT, Cells
 from stemtrial.trial.protocol import Trial
 
@@ -26,6 +27,8 @@ def unavailable(trial: Trial) -> Iterator[Problem]:
     if (analysis := trial.question.analysis) == "bayesian":
         what = "cannot be simulated in this version"
         yield Problem(what, field="question.analysis", value=analysis, allowed="ancova, mmrm")
+    yield from _too_few(trial)
+    yield from _no_boundaries(trial)
     for arm in trial.ordered_arms:
         for index, treatment in enumerate(trial.arms[arm].treatments):
             if treatment.name == "prp":
@@ -41,3 +44,33 @@ def unavailable(trial: Trial) -> Iterator[Problem]:
                 field=f"arms.{arm}.treatments",
                 hint="give each origin an arm of its own",
             )
+
+
+def _too_few(trial: Trial) -> Iterator[Problem]:
+    """Yield comparisons whose first analysis has no more patients than unknowns."""
+    question = trial.question
+    unknown = 3 + (len(trial.visits_months) if question.analysis == "mmrm" else 0)
+    first = question.interim.at[0] if question.interim else 1.0
+    for pair in question.comparisons:
+        seen = [round(first * trial.arms[name].n) for name in pair]
+        if min(seen) < 2 or sum(seen) <= unknown:
+            yield Problem(
+                f"has too few patients: {seen[0]} of {pair[0]} and {seen[1]} of {pair[1]}",
+                field="question.interim.at" if question.interim else "question.analysis",
+                value=question.interim.at[0] if question.interim else question.analysis,
+                allowed=f"two of each arm and more than {unknown} in all",
+                hint="enrol more, or look later" if question.interim else "enrol more",
+            )
+
+
+def _no_boundaries(trial: Trial) -> Iterator[Problem]:
+    """Yield what keeps the rules of the looks from making boundaries."""
+    if trial.question.interim is None:
+        return
+    from stemtrial.trial.looks import Looks
+
+    try:
+        _ = Looks.of(trial.question).bounds
+    except InputError as error:
+        for problem in error.problems:
+            yield replace(problem, field=f"question.interim.{problem.field}")

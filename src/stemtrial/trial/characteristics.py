@@ -8,6 +8,8 @@ import numpy as np
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
 from stemtrial.simulation import Results
+from stemtrial.trial import operating
+from stemtrial.trial.operating import probability, spread
 from stemtrial.trial.replicates import IMPROVEMENTS, RESPONSES, Plan
 
 Json = dict[str, Any]
@@ -32,25 +34,6 @@ NOTES = (
     "The specific part is the difference between the arms in everything but the contextual response.",
 )
 """How the numbers of a run are to be read."""
-
-
-def spread(values: np.ndarray) -> Json:
-    """Mean and 95 % interval of finite values."""
-    finite = values[np.isfinite(values)]
-    low, high = np.quantile(finite, [0.025, 0.975])
-    return {"mean": float(finite.mean()), "q025": float(low), "q975": float(high)}
-
-
-def probability(successes: np.ndarray) -> Json:
-    """Share of successes with its Monte-Carlo standard error.
-
-    The error is that of a proportion with one success and one failure added (Agresti and Coull 1998), so that it does
-    not vanish at 0 or 1.
-    """
-    n = len(successes)
-    share = float(successes.mean())
-    shrunk = (successes.sum() + 1) / (n + 2)
-    return {"value": share, "mc_se": float(np.sqrt(shrunk * (1 - shrunk) / n))}
 
 
 def _month(month: float) -> str:
@@ -100,7 +83,17 @@ def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
         "assurance": probability(results["success"]),
         "power": probability(results["typical_success"]),
         "type_one_error": probability(results["null_success"]),
-        "expected_n": plan.trial.n,
+        "type_one_error_at_margin": operating.error_at_margin(plan, results),
+        "expected_n": float(results["randomised"].mean()),
+        "sample_size": operating.sample_size(plan, results),
+        "looks": operating.looks(plan, results),
+        "estimation": operating.estimation(plan, results),
+        "misleading": operating.misleading(plan, results),
+        "comparisons": operating.comparisons(plan, results),
+        "together": operating.together(plan, results),
+        "estimands": operating.estimands(plan, results),
+        "duration": operating.time(results),
+        "cost": operating.cost(plan, results),
         "structure_weights": {"paracrine": 1.0, "status": "prior: rival structures not compared"},
         "not_analysable": int(np.isnan(results["estimate"]).sum()),
     }
@@ -119,6 +112,10 @@ def flow(plan: Plan, arm: str, results: Results) -> Json:
         "randomised": n,
         "treated": n,
         "rescued": float(results[f"{arm}/rescued"].mean()),
+        "events": {
+            kind.kind: float(results[f"{arm}/events/{kind.kind}"].mean())
+            for kind in plan.trial.conduct.events
+        },
         "dropped": {_month(m): float(d) for m, d in zip(plan.trial.visits_months, dropped, strict=True)},
         "analysed": float(results[f"{arm}/analysed"].mean()),
     }

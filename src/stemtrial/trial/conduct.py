@@ -1,7 +1,7 @@
 """Conduct of a trial: what is measured at the visits, who drops out, who takes rescue medicine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,10 +9,14 @@ from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.mechanism.cohort import Cohort
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.population.patients import Constants, Patients
+from stemtrial.trial.circumstances import Event, Leaving
 from stemtrial.trial.protocol import Conduct
 
 INSTRUMENTS = ("VAS", "WOMAC_pain", "WOMAC_function")
 """What is measured at every visit, on 0-100, lower is better."""
+
+EVENTS = ("prohibited_injection", "surgery")
+"""Intercurrent events besides rescue, in the order of their draws."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class ArmRecord:
         Parts of the relief of pain at the main visit, (parts, groups, patients).
     function_gain
         Fall of the limitation of function by the main visit, (groups, patients).
+    events
+        By kind of intercurrent event: whether it had happened before the visit.
     """
 
     baseline: Mapping[str, np.ndarray]
@@ -45,6 +51,12 @@ class ArmRecord:
     function: np.ndarray
     relief: np.ndarray
     function_gain: np.ndarray
+    events: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def disturbed(self) -> np.ndarray:
+        """Whether rescue medicine or another intercurrent event had begun before the visit."""
+        return np.asarray(np.logical_or.reduce([self.rescued, *self.events.values()]))
 
 
 def _measure(
@@ -73,23 +85,75 @@ class Chance:
         Standard normal numbers, three at screening and five at each visit, (3 + 5 visits, groups, patients).
     dropout
         Uniform number that sets when a patient leaves, (groups, patients).
+    events
+        Uniform numbers that set when an intercurrent event happens, (``EVENTS``, groups, patients).
     """
 
     noise: np.ndarray
     dropout: np.ndarray
+    events: np.ndarray
 
     @classmethod
     def draw(cls, visits: int, seed: int, replicates: np.ndarray, first: int, patients: int) -> "Chance":
         """Draw for a number of visits and the patients of an address (:func:`stemtrial.draws.uniforms`)."""
+        happens = uniforms(seed, Stream.CONDUCT, replicates, first, patients, 1 + len(EVENTS))
         return cls(
-            normals(seed, Stream.COURSE, replicates, first, patients, 3 + 5 * visits),
-            uniforms(seed, Stream.CONDUCT, replicates, first, patients, 1)[0],
+            normals(seed, Stream.COURSE, replicates, first, patients, 3 + 5 * visits), happens[0], happens[1:]
         )
 
 
 def dropout_rate(conduct: Conduct) -> float:
     """Constant rate of leaving the trial, per month, from the share lost by month 12."""
-    return -float(np.log1p(-conduct.dropout_by_month_12)) / 12
+    return _rate(conduct.dropout_by_month_12)
+
+
+def _rate(by_month_12: float) -> float:
+    return -float(np.log1p(-by_month_12)) / 12
+
+
+class _Staying:
+    """Who is still in the trial: the time at which each patient's accumulated risk of leaving exceeds its threshold."""
+
+    def __init__(self, rate: float, rule: Leaving | None, threshold: np.ndarray, reading: np.ndarray) -> None:
+        self._rate, self._rule, self._threshold = rate, rule, threshold
+        self._reading, self._risk = reading, np.zeros(threshold.shape)
+
+    def read(self, reading: np.ndarray) -> None:
+        """Take note of a visit's reading."""
+        self._reading = reading
+
+    def at(self, month: float, months: float, pain: np.ndarray) -> np.ndarray:
+        """Whether patients are still there, some months after the visit before, with the pain they have now."""
+        if self._rule is None:
+            leaves = self._threshold / self._rate if self._rate > 0 else np.full(pain.shape, np.inf)
+            return np.asarray(leaves > month)
+        felt = self._reading if self._rule.depends_on == "last_reading" else np.clip(pain, 0, 100)
+        factor = self._rule.per_10_points ** ((felt - self._rule.at_pain) / 10)
+        self._risk += self._rate * factor * months
+        return np.asarray(self._risk < self._threshold)
+
+
+class _Happening:
+    """One kind of intercurrent event: whom it has happened to, when, and what it takes off pain."""
+
+    def __init__(self, rule: Event, uniform: np.ndarray) -> None:
+        self._rule, self._left = rule, -np.log(uniform)
+        self._rate = _rate(rule.by_month_12)
+        self._month = np.full(uniform.shape, np.inf)
+
+    def go_on(self, month: float, months: float, reading: np.ndarray) -> np.ndarray:
+        """Let some months pass since the visit before; whether it has happened by now."""
+        risk = np.where(reading > self._rule.pain_above, self._rate * months, 0.0)
+        now = np.isinf(self._month) & (risk >= self._left) & (risk > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self._month = np.where(now, month - months * (1 - self._left / risk), self._month)
+        self._left = self._left - risk
+        return np.asarray(np.isfinite(self._month))
+
+    def relief(self, month: float) -> np.ndarray:
+        """Points taken off pain at a month."""
+        lasts = np.inf if self._rule.lasting_months is None else self._rule.lasting_months
+        return np.where(np.isfinite(self._month) & (month - self._month <= lasts), self._rule.relief, 0.0)
 
 
 def conduct_arm(
@@ -105,7 +169,8 @@ def conduct_arm(
     """Follow one arm through its visits.
 
     A patient who reads above the rescue threshold at a visit takes the rescue medicine from that visit on. A patient
-    leaves at a constant rate, whatever the pain; the course of those who left goes on unseen.
+    leaves at a constant rate or at one that depends on pain; the course of those who left goes on unseen. Other
+    intercurrent events happen at a constant rate to patients whose last reading was above a level.
 
     Parameters
     ----------
@@ -127,14 +192,15 @@ def conduct_arm(
     c = {name: np.asarray(value)[:, None] for name, value in constants.items()}
     shape = patients.pain.shape
     z = chance.noise
-    rate = dropout_rate(rules)
-    leaves = -np.log(chance.dropout) / rate if rate > 0 else np.full(shape, np.inf)
-
     start_function = cohort.function()
     baseline = _measure(
         patients.pain, start_function, patients.fluctuation, np.zeros(shape), z[:3], patients, c
     )
     baseline["VAS"] = patients.covariates.pain
+    reading = baseline["VAS"]
+    staying = _Staying(dropout_rate(rules), rules.leaving, -np.log(chance.dropout), reading)
+    happenings = {e.kind: _Happening(e, chance.events[EVENTS.index(e.kind)]) for e in rules.events}
+    events: dict[str, list[np.ndarray]] = {kind: [] for kind in happenings}
     fluctuation, course = patients.fluctuation, np.zeros(shape)
     on_rescue = np.zeros(shape, bool)
     already = rules.rescue_analgesia is not None and any(
@@ -144,8 +210,8 @@ def conduct_arm(
     readings: dict[str, list[np.ndarray]] = {name: [] for name in INSTRUMENTS}
     before = 0.0
     for k, month in enumerate(visits):
-        days = (month - before) * DAYS_PER_MONTH
-        before = month
+        months, before = month - before, month
+        days = months * DAYS_PER_MONTH
         cohort.advance(month * DAYS_PER_MONTH)
         keep = np.exp(-days / c["tau_fluct"])
         fluctuation = keep * fluctuation + c["sd_fluct"] * np.sqrt(1 - keep**2) * z[3 + 5 * k]
@@ -153,13 +219,20 @@ def conduct_arm(
         course = keep * course + c["sd_course"] * np.sqrt(1 - keep**2) * z[4 + 5 * k]
         pain.append(cohort.pain())
         function.append(cohort.function())
+        for kind, happening in happenings.items():
+            events[kind].append(happening.go_on(month, months, reading))
+            pain[-1] = pain[-1] - happening.relief(month)
+            function[-1] = function[-1] - c["beta_F"] * happening.relief(month)
         seen = _measure(pain[-1], function[-1], fluctuation, course, z[5 + 5 * k : 8 + 5 * k], patients, c)
         for name in INSTRUMENTS:
             readings[name].append(seen[name])
-        present.append(leaves > month)
+        present.append(staying.at(month, months, pain[-1]))
         rescued.append(on_rescue)
         if month == main_month:
             relief, function_gain = cohort.relief(), start_function - function[-1]
+        if month in rescue_visits:
+            reading = seen["VAS"]
+            staying.read(reading)
         if rules.rescue_analgesia is not None and not already and month in rescue_visits:
             starts = (seen["VAS"] > rules.rescue_analgesia.pain_above) & present[-1] & ~on_rescue
             cohort.rescue(rules.rescue_analgesia.drug, starts)
@@ -175,4 +248,5 @@ def conduct_arm(
         function=np.stack(function),
         relief=relief,
         function_gain=function_gain,
+        events={kind: np.stack(values) for kind, values in events.items()},
     )

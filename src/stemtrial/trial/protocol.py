@@ -20,12 +20,18 @@ from stemtrial.mechanism.treatments import (
     ascending,
 )
 from stemtrial.population.spec import PopulationSpec
+from stemtrial.trial.circumstances import Accrual, Event, Leaving, Prices, Share
 from stemtrial.trial.question import Question
 
 SHORTEST_MONTHS = 3
 """The class of question begins at 3 months of follow-up."""
 
 Blinding: TypeAlias = Literal["double", "single", "open"]
+Layout: TypeAlias = Literal["parallel", "crossover"]
+NO_CROSSOVER = (
+    "cannot be simulated or recommended: cells and the contextual response to an injection act for months to years, so "
+    "the first period would carry over into the second"
+)
 ArmName = Annotated[
     str,
     Field(
@@ -57,6 +63,16 @@ class Conduct(Record):
         Share of patients lost by month 12, at a constant rate; trials of other lengths use the same rate.
     rescue_analgesia
         The rescue rule; ``None``, written ``null`` in the file, if there is none.
+    dropout_by_arm
+        The share lost by month 12 in arms where it differs.
+    leaving
+        How leaving depends on pain; left out, it does not (missing completely at random).
+    events
+        Intercurrent events besides rescue, each kind once.
+    accrual
+        Recruitment over calendar time; without it, nothing is said of a trial's duration.
+    prices
+        What the trial costs.
     """
 
     dropout_by_month_12: Annotated[
@@ -66,6 +82,37 @@ class Conduct(Record):
         RescueAnalgesia | None,
         Field(description="`null` for none", examples=["{pain_above: 70, drug: nsaid}"]),
     ]
+    dropout_by_arm: Annotated[
+        Annotated[Mapping[ArmName, Share], AfterValidator(FrozenDict)],
+        Field(description="share lost by month 12 in arms where it differs", examples=["{saline: 0.15}"]),
+    ] = FrozenDict()
+    leaving: Annotated[
+        Leaving | None, Field(description="how leaving depends on pain; not at all if left out")
+    ] = None
+    events: Annotated[
+        tuple[Event, ...],
+        Field(strict=False, max_length=2, description="intercurrent events besides rescue"),
+    ] = ()
+    accrual: Annotated[Accrual | None, Field(description="recruitment over calendar time")] = None
+    prices: Annotated[Prices | None, Field(description="what the trial costs")] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Conduct":
+        kinds = [event.kind for event in self.events]
+        faults = [
+            Fault("is declared twice", ("events", i, "kind"), hint="keep one")
+            for i, kind in enumerate(kinds)
+            if kind in kinds[:i]
+        ]
+        if self.prices is not None and self.prices.per_month and self.accrual is None:
+            what = "cannot be charged: the trial's duration is not known"
+            faults.append(Fault(what, ("prices", "per_month"), hint="declare `accrual`, or leave it out"))
+        reject(faults)
+        return self
+
+    def dropout(self, arm: str) -> float:
+        """Share of an arm's patients lost by month 12."""
+        return self.dropout_by_arm.get(arm, self.dropout_by_month_12)
 
 
 class Arm(Record):
@@ -130,6 +177,8 @@ class Trial(Record):
         Dropout and rescue.
     question
         What is compared and how.
+    layout
+        ``parallel``: every patient stays in one arm. ``crossover`` is refused, with the reason.
 
     Examples
     --------
@@ -161,6 +210,9 @@ class Trial(Record):
     blinding: Annotated[Blinding, Field(description="who knows the treatment", examples=["double"])]
     conduct: Annotated[Conduct, Field(description="dropout and rescue")]
     question: Annotated[Question, Field(description="endpoint, comparison, estimand and analysis")]
+    layout: Annotated[
+        Layout, Field(description="whether patients stay in one arm", examples=["parallel"])
+    ] = "parallel"
 
     @classmethod
     def read(cls, path: str | Path) -> "Trial":
@@ -201,10 +253,12 @@ class Trial(Record):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out."""
-        text = json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True
-        )
+        """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out.
+
+        A field that is left at its default does not enter, so that fields added later leave it as it is.
+        """
+        plain = self.model_dump(mode="json", exclude_defaults=True)
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @model_validator(mode="after")
@@ -215,6 +269,7 @@ class Trial(Record):
                 *(fault for name in self.arms for fault in self._arm_faults(name)),
                 *self._visit_faults(),
                 *self._question_faults(),
+                *self._conduct_faults(),
             ]
         )
         return self
@@ -261,9 +316,26 @@ class Trial(Record):
             )
 
     def _question_faults(self) -> Iterator[Fault]:
-        for index, name in enumerate(self.question.compare):
+        question = self.question
+        named: list[tuple[tuple[str | int, ...], str]] = [
+            (("compare", i), name) for i, name in enumerate(question.compare)
+        ]
+        for k, pair in enumerate(question.also_compare):
+            named += [(("also_compare", k, i), name) for i, name in enumerate(pair)]
+        if question.factorial is not None:
+            both = question.factorial.model_dump()
+            named += [((("factorial", f, i)), both[f][i]) for f in ("cells", "exercise") for i in range(2)]
+            named += [(("factorial", "neither"), question.factorial.neither)]
+        if question.dose_response is not None:
+            named += [(("dose_response", "arms", i), a) for i, a in enumerate(question.dose_response.arms)]
+        for at, name in named:
             if name not in self.arms:
-                yield Fault("is not an arm", ("question", "compare", index), allowed=", ".join(self.arms))
+                yield Fault(
+                    "is not an arm: nobody is randomised to it",
+                    ("question", *at),
+                    allowed=", ".join(self.arms),
+                )
+        yield from self._dose_faults()
         endpoint = self.question.endpoint
         if endpoint.month not in self.visits_months:
             yield Fault(
@@ -280,3 +352,35 @@ class Trial(Record):
                 ("question", "endpoint", "instrument"),
                 allowed=", ".join(instruments),
             )
+
+    def _dose_faults(self) -> Iterator[Fault]:
+        ranging = self.question.dose_response
+        if ranging is None or not all(name in self.arms for name in ranging.arms):
+            return
+        doses = [self.dose(name) for name in ranging.arms]
+        if len(set(doses)) != len(doses) or 0 not in doses:
+            shown = ", ".join(f"{name} {dose:g}" for name, dose in zip(ranging.arms, doses, strict=True))
+            yield Fault(
+                f"does not range over doses: {shown} million cells",
+                ("question", "dose_response", "arms"),
+                allowed="arms with different numbers of cells, one of them without",
+            )
+
+    def _conduct_faults(self) -> Iterator[Fault]:
+        if self.layout == "crossover":
+            yield Fault(
+                NO_CROSSOVER, ("layout",), allowed="parallel", hint="randomise each patient to one arm"
+            )
+        priced = self.conduct.prices.treatment if self.conduct.prices is not None else {}
+        for path, names in (
+            (("dropout_by_arm",), self.conduct.dropout_by_arm),
+            (("prices", "treatment"), priced),
+        ):
+            for name in names:
+                if name not in self.arms:
+                    yield Fault("is not an arm", ("conduct", *path, name), allowed=", ".join(self.arms))
+
+    def dose(self, arm: str) -> float:
+        """Million cells that an arm is given in all."""
+        given = (t for t in self.arms[arm].treatments if isinstance(t, Cells))
+        return sum(t.dose_million * len(t.at_months) for t in given)

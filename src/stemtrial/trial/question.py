@@ -1,15 +1,18 @@
 """What a trial asks: endpoint, comparison, estimand and analysis."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from stemtrial.documents import Fault, Record, reject
 from stemtrial.mechanism.treatments import LONGEST_MONTHS
+from stemtrial.trial.rules import DoseResponse, Factorial, Hypothesis, Interim, Multiplicity
 
 Instrument: TypeAlias = Literal["VAS", "NRS", "WOMAC_pain", "WOMAC_function", "ODI"]
-Estimand: TypeAlias = Literal["treatment_policy", "hypothetical", "composite"]
+Estimand: TypeAlias = Literal["treatment_policy", "hypothetical", "composite", "while_on_treatment"]
 Analysis: TypeAlias = Literal["ancova", "mmrm", "bayesian"]
+Pair = Annotated[tuple[str, str], Field(strict=False)]
 
 
 class Endpoint(Record):
@@ -20,7 +23,7 @@ class Endpoint(Record):
 
 
 class Question(Record):
-    """What the trial asks and how it is answered. Nothing has a default: these are the sponsor's choices.
+    """What the trial asks and how it is answered. What every trial needs has no default: it is the sponsor's choice.
 
     Parameters
     ----------
@@ -34,6 +37,20 @@ class Question(Record):
         Method of the primary analysis.
     alpha, sides
         Significance level of the test, and whether it is one- or two-sided.
+    hypothesis
+        Superiority, non-inferiority or equivalence with a margin; left out, superiority to no difference.
+    interim
+        Interim looks; left out, the trial is analysed once, at its end.
+    also_compare
+        Further comparisons, experimental arm and comparator each; they share alpha with the first.
+    multiplicity
+        How they share it; needed with ``also_compare`` and refused without.
+    also_estimands
+        Estimands analysed beside the main one, on the same patients.
+    factorial
+        Main effects and interaction of a two-by-two design, beside the comparison.
+    dose_response
+        Dose-ranging by MCP-Mod, beside the comparison.
     """
 
     endpoint: Annotated[Endpoint, Field(examples=["{instrument: VAS, month: 12}"])]
@@ -47,17 +64,122 @@ class Question(Record):
     analysis: Annotated[Analysis, Field(description="primary analysis", examples=["ancova"])]
     alpha: Annotated[float, Field(gt=0, lt=0.5, description="significance level", examples=[0.05])]
     sides: Annotated[Literal[1, 2], Field(description="one- or two-sided test", examples=[2])]
+    hypothesis: Annotated[
+        Hypothesis | None,
+        Field(
+            description="what is to be shown; left out, superiority to no difference",
+            examples=["{kind: non_inferiority, margin: 5}"],
+        ),
+    ] = None
+    interim: Annotated[
+        Interim | None,
+        Field(
+            description="interim looks; none if left out",
+            examples=["{at: [0.5], spending: lan_demets_of}"],
+        ),
+    ] = None
+    also_compare: Annotated[
+        tuple[Pair, ...],
+        Field(
+            strict=False,
+            max_length=10,
+            description="further comparisons",
+            examples=["[[high, saline]]"],
+        ),
+    ] = ()
+    multiplicity: Annotated[
+        Multiplicity | None, Field(description="how comparisons share alpha", examples=["holm"])
+    ] = None
+    also_estimands: Annotated[
+        tuple[Estimand, ...],
+        Field(
+            strict=False,
+            max_length=3,
+            description="estimands analysed beside the main one",
+            examples=["[hypothetical]"],
+        ),
+    ] = ()
+    factorial: Annotated[
+        Factorial | None,
+        Field(
+            description="arms of a two-by-two design",
+            examples=["{cells: [cells, both], exercise: [exercise, both], neither: saline}"],
+        ),
+    ] = None
+    dose_response: Annotated[DoseResponse | None, Field(description="dose-ranging by MCP-Mod")] = None
+
+    @property
+    def comparisons(self) -> tuple[tuple[str, str], ...]:
+        """Every experimental arm with its comparator, the main comparison first."""
+        return (self.compare, *self.also_compare)
+
+    @property
+    def estimands(self) -> tuple[Estimand, ...]:
+        """Every estimand, the main one first."""
+        return (self.estimand, *self.also_estimands)
+
+    @property
+    def margin(self) -> Hypothesis:
+        """What is to be shown."""
+        return self.hypothesis or Hypothesis(kind="superiority", margin=0.0)
+
+    @property
+    def level(self) -> float:
+        """One-sided significance level."""
+        return self.alpha / self.sides
 
     @model_validator(mode="after")
-    def _two_arms(self) -> "Question":
-        if self.compare[0] == self.compare[1]:
-            reject(
-                [
-                    Fault(
-                        "compares an arm with itself",
-                        ("compare",),
-                        hint="name the experimental arm, then the comparator",
-                    )
-                ]
-            )
+    def _consistent(self) -> "Question":
+        reject([*self._comparison_faults(), *self._look_faults()])
         return self
+
+    def _comparison_faults(self) -> Iterator[Fault]:
+        for at, pair in (
+            (("compare",), self.compare),
+            *((("also_compare", i), pair) for i, pair in enumerate(self.also_compare)),
+        ):
+            if pair[0] == pair[1]:
+                hint = "name the experimental arm, then the comparator"
+                yield Fault("compares an arm with itself", at, hint=hint)
+        for i, pair in enumerate(self.also_compare):
+            if pair in self.comparisons[: i + 1]:
+                yield Fault("is asked already", ("also_compare", i), hint="keep one of them")
+        if bool(self.also_compare) != (self.multiplicity is not None):
+            what = (
+                "shares alpha among one comparison"
+                if self.multiplicity
+                else "is missing: how comparisons share alpha"
+            )
+            yield Fault(what, ("multiplicity",), hint="write it with `also_compare`, for example `holm`")
+        for i, estimand in enumerate(self.also_estimands):
+            if estimand in self.estimands[: i + 1]:
+                yield Fault("is analysed already", ("also_estimands", i), hint="keep one of them")
+
+    def _look_faults(self) -> Iterator[Fault]:
+        if self.interim is None:
+            return
+        for i, spent in enumerate(self.interim.alpha_spent or ()):
+            if spent >= self.alpha:
+                yield Fault(
+                    "leaves nothing of alpha for the looks after it",
+                    ("interim", "alpha_spent", i),
+                    allowed=f"below {self.alpha:g}",
+                )
+        if self.sides == 2 and self.interim.futility is not None:
+            yield Fault(
+                "gives a trial up that looks no better, which a two-sided question does not",
+                ("interim", "futility"),
+                hint=f"write `sides: 1` and `alpha: {self.alpha / 2:g}`",
+            )
+        if self.margin.kind == "equivalence":
+            yield Fault(
+                "cannot stop a trial that is to show equivalence",
+                ("interim",),
+                hint="leave the looks out: bounds for equivalence are not available",
+            )
+        if self.also_compare:
+            yield Fault(
+                "cannot be combined with several comparisons",
+                ("interim",),
+                hint="keep one comparison, or one look at the end: alpha would be shared over looks and comparisons",
+            )

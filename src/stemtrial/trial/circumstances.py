@@ -1,0 +1,118 @@
+"""What surrounds a trial's treatments: recruitment, leaving, intercurrent events and prices."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from stemtrial.documents import FrozenDict, Record
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Price = Annotated[float, Field(ge=0, le=1e12)]
+
+
+class Leaving(Record):
+    """Dropout that depends on pain.
+
+    Parameters
+    ----------
+    depends_on
+        ``last_reading``: the reading of the visit before, which the analysis sees (missing at random).
+        ``current_pain``: pain that no visit recorded any more (missing not at random).
+    per_10_points
+        Factor by which the rate of leaving rises with 10 points of pain; below 1 it falls.
+    at_pain
+        Pain at which the declared rate holds, 0-100.
+    """
+
+    depends_on: Annotated[
+        Literal["last_reading", "current_pain"],
+        Field(description="what leaving depends on", examples=["last_reading"]),
+    ]
+    per_10_points: Annotated[
+        float, Field(ge=0.1, le=10, description="factor of the rate for 10 points more", examples=[1.3])
+    ]
+    at_pain: Annotated[
+        float, Field(ge=0, le=100, description="pain at which the declared rate holds", examples=[45])
+    ]
+
+
+class Event(Record):
+    """Something that happens to patients and was not part of the protocol: an intercurrent event.
+
+    Its effect on pain is declared, not simulated: the model has no patient-by-patient input for it.
+
+    Parameters
+    ----------
+    kind
+        ``prohibited_injection`` or ``surgery``.
+    pain_above
+        Only patients whose last reading, at screening or a visit, is above this level have it.
+    by_month_12
+        Share of patients who would have it by month 12 if they were always above the level.
+    relief
+        Points that it takes off pain, and in proportion off the limitation of function, from then on.
+    lasting_months
+        How long that lasts; to the end if left out.
+    """
+
+    kind: Annotated[
+        Literal["prohibited_injection", "surgery"], Field(description="what happens", examples=["surgery"])
+    ]
+    pain_above: Annotated[float, Field(ge=0, le=100, description="level of the last reading", examples=[60])]
+    by_month_12: Annotated[
+        Share, Field(description="share by month 12 of patients above the level", examples=[0.05])
+    ]
+    relief: Annotated[float, Field(ge=0, le=100, description="points off pain from then on", examples=[15])]
+    lasting_months: Annotated[
+        float | None, Field(gt=0, le=24, description="months it lasts; to the end if left out", examples=[3])
+    ] = None
+
+
+class Accrual(Record):
+    """Recruitment over calendar time: sites open one after the other and enrol as a Poisson process.
+
+    Parameters
+    ----------
+    sites
+        Number of sites.
+    opening_every_months
+        Months between the openings of neighbouring sites; the first opens at the start.
+    patients_per_site_month
+        Mean number of patients that an open site enrols in a month.
+    """
+
+    sites: Annotated[int, Field(ge=1, le=500, description="number of sites", examples=[8])]
+    opening_every_months: Annotated[
+        float, Field(ge=0, le=24, description="months between openings of sites", examples=[0.5])
+    ]
+    patients_per_site_month: Annotated[
+        float, Field(gt=0, le=1000, description="enrolled in a month by an open site", examples=[1.5])
+    ]
+
+
+class Prices(Record):
+    """What a trial costs.
+
+    Parameters
+    ----------
+    currency
+        For print.
+    fixed
+        Whatever the number of patients.
+    per_patient
+        For each patient randomised.
+    per_month
+        For each month from the first patient to the end; needs ``accrual``.
+    treatment
+        By arm, for each patient randomised to it; 0 for arms left out.
+    """
+
+    currency: Annotated[str, Field(min_length=1, max_length=12, description="for print", examples=["EUR"])]
+    fixed: Annotated[Price, Field(description="whatever the number of patients", examples=[800000])]
+    per_patient: Annotated[Price, Field(description="for each patient randomised", examples=[6000])]
+    per_month: Annotated[Price, Field(description="for each month of the trial", examples=[20000])] = 0.0
+    treatment: Annotated[
+        Annotated[Mapping[str, Price], AfterValidator(FrozenDict)],
+        Field(description="for each patient of an arm", examples=["{cells: 9000}"]),
+    ] = FrozenDict()

@@ -1,0 +1,238 @@
+"""Operating characteristics besides the three probabilities: looks, sample size, estimation, errors, time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stemtrial.errors import NumericalError
+from stemtrial.simulation import Results
+from stemtrial.trial.analysis import Comparison
+from stemtrial.trial.plan import Plan
+
+Json = dict[str, Any]
+
+SCENARIOS = {"": "assurance", "null_": "type_one_error", "typical_": "power"}
+"""Prefix of a scenario's results, and the probability of success that it gives: constants drawn anew for each virtual
+trial; the same with what is under question doing nothing; all constants at their mean."""
+
+
+def spread(values: np.ndarray) -> Json:
+    """Mean and 95 % interval of finite values.
+
+    Raises
+    ------
+    NumericalError
+        Where there are none.
+    """
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        raise NumericalError(
+            "none of the virtual trials could be analysed; enrol more patients, or expect fewer to leave"
+        )
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return {"mean": float(finite.mean()), "q025": float(low), "q975": float(high)}
+
+
+def probability(successes: np.ndarray) -> Json:
+    """Share of successes with its Monte-Carlo standard error.
+
+    The error is that of a proportion with one success and one failure added (Agresti and Coull 1998), so that it does
+    not vanish at 0 or 1.
+    """
+    n = len(successes)
+    share = float(successes.mean())
+    shrunk = (successes.sum() + 1) / (n + 2)
+    return {"value": share, "mc_se": float(np.sqrt(shrunk * (1 - shrunk) / n))}
+
+
+def looks(plan: Plan, results: Results) -> list[Json]:
+    """Every look, the last one included: its patients, its bounds, and how often the trial stops there.
+
+    Bounds are on the scale of the test statistic, positive in favour of the experimental arm, and ``null`` where there
+    is none. Shares of trials by scenario: those that stop for ``efficacy``, for an effect in the ``opposite`` direction
+    or for ``futility`` there, and all that end there.
+    """
+    bounds, trial = plan.looks.bounds, plan.trial
+    sizes = {name: trial.arms[name].n for name in plan.schedules}
+    found = []
+    for k, seen in enumerate(plan.looks.patients(list(sizes.values()))):
+        stopping = {}
+        for prefix, scenario in SCENARIOS.items():
+            here = results[f"{prefix}look"] == k
+            shown = here & results[f"{prefix}shown"]
+            futile = here & results[f"{prefix}futile"]
+            stopping[scenario] = {
+                "efficacy": float(shown.mean()),
+                "futility": float(futile.mean()),
+                "opposite": float((here & results[f"{prefix}opposite"]).mean()),
+                "ends_here": float(here.mean()),
+            }
+        upper, lower = float(bounds.upper[k]), float(bounds.lower[k])
+        none = (0.0 if bounds.sides == 2 else -np.inf) if k < plan.looks.number - 1 else lower
+        found.append(
+            {
+                "information": plan.looks.design.information[k],
+                "patients": dict(zip(sizes, seen, strict=True)),
+                "efficacy_z": upper if np.isfinite(upper) else None,
+                "futility_z": lower if lower != none else None,
+                "alpha_spent": float(bounds.alpha_spent[k]),
+                "stopping": stopping,
+                "not_analysable": int(np.isnan(results["path"][:, k, 0]).sum()),
+            }
+        )
+    return found
+
+
+def sample_size(plan: Plan, results: Results) -> Json:
+    """Patients randomised: at most, and on average until the trial ends, by scenario."""
+    return {
+        "maximal": plan.trial.n,
+        **{scenario: spread(results[f"{prefix}randomised"]) for prefix, scenario in SCENARIOS.items()},
+    }
+
+
+def _path(results: Results, prefix: str) -> list[Comparison]:
+    """Comparisons of every look; p values are not kept."""
+    path = results[f"{prefix}path"]
+    nothing = np.full(path.shape[:1], np.nan)
+    return [Comparison(path[:, k, 0], path[:, k, 1], path[:, k, 2], nothing) for k in range(path.shape[1])]
+
+
+def estimation(plan: Plan, results: Results) -> Json:
+    """Bias and coverage of the estimate at the end of a trial whose constants are at their mean.
+
+    The truth is the mean estimate of the same trials followed to the end and with nobody leaving. The interval is that
+    of the analysis, which takes no account of interim looks.
+    """
+    estimates = results["typical_estimate"]
+    known = np.isfinite(estimates)
+    complete = results["typical_complete"]
+    truth, n = float(np.nanmean(complete)), int(known.sum())
+    error = (estimates - complete)[known & np.isfinite(complete)]
+    ended = np.take_along_axis(results["typical_path"], results["typical_look"][:, None, None], axis=1)[:, 0]
+    low, high = Comparison(ended[:, 0], ended[:, 1], ended[:, 2], ended[:, 0]).interval(
+        1 - plan.trial.question.alpha
+    )
+    return {
+        "truth": truth,
+        "truth_mc_se": float(np.nanstd(complete) / np.sqrt(n)),
+        "mean": float(estimates[known].mean()),
+        "bias": float(error.mean()),
+        "bias_mc_se": float(error.std() / np.sqrt(len(error))),
+        "rmse": float(np.sqrt(np.mean((estimates[known] - truth) ** 2))),
+        "coverage": probability(((low <= truth) & (truth <= high))[known]),
+        "confidence": 1 - plan.trial.question.alpha,
+    }
+
+
+def error_at_margin(plan: Plan, results: Results) -> Json:
+    """Share of trials that show what is not true, at its edge: the true difference moved to the margin.
+
+    The estimates of the trials with constants at their mean are moved by what their true difference is away from the
+    margin; of two margins the one with the larger share.
+    """
+    truth = float(np.nanmean(results["typical_complete"]))
+    hypothesis = plan.trial.question.margin
+    edges = {hypothesis.null, -hypothesis.null} if hypothesis.kind == "equivalence" else {hypothesis.null}
+    path = _path(results, "typical_")
+    shares = [probability(plan.looks.end(path, edge - truth).shown) for edge in sorted(edges)]
+    return max(shares, key=lambda share: float(share["value"]))
+
+
+def misleading(plan: Plan, results: Results) -> Json:
+    """How often a trial concludes what is not so in its own world, over all constants.
+
+    The true difference of a virtual trial is that of its patients' true courses. ``shown_though_absent``: the trial
+    shows what the true difference does not bear out. ``missed_though_important``: it does not show it though the true
+    difference exceeds the margin by the smallest important change. ``exaggeration``: mean estimate of the trials that
+    succeed over the mean of their true differences.
+    """
+    hypothesis, shown = plan.trial.question.margin, results["success"]
+    truth = results["specific"] + results["contextual"]
+    both_ways = hypothesis.kind == "equivalence"
+    holds = np.asarray(np.abs(truth) < hypothesis.margin if both_ways else truth < hypothesis.null)
+    clear = np.asarray(truth <= hypothesis.null - plan.mcid.value) & ~both_ways
+    wrong, missed = shown & ~holds, ~shown & clear
+    claimed = shown & np.isfinite(results["estimate"])
+    mean_truth = float(truth[claimed].mean()) if claimed.any() else 0.0
+    ratio = float(results["estimate"][claimed].mean()) / mean_truth if mean_truth else None
+    return {
+        **probability(wrong | missed),
+        "shown_though_absent": probability(wrong),
+        "missed_though_important": probability(missed),
+        "exaggeration": ratio,
+    }
+
+
+def comparisons(plan: Plan, results: Results) -> list[Json]:
+    """Every comparison of the question, all sharing alpha: its estimate and its chance of being shown, by scenario."""
+    found = []
+    for i, (experimental, comparator) in enumerate(plan.trial.question.comparisons):
+        several = bool(plan.trial.question.also_compare)
+        estimates = results["estimates"][:, i] if several else results["estimate"]
+        found.append(
+            {
+                "experimental": experimental,
+                "comparator": comparator,
+                "estimate": spread(estimates),
+                **{
+                    scenario: probability(
+                        np.asarray(
+                            results[f"{prefix}rejected"][:, i] if several else results[f"{prefix}success"]
+                        )
+                    )
+                    for prefix, scenario in SCENARIOS.items()
+                },
+            }
+        )
+    return found
+
+
+def together(plan: Plan, results: Results) -> Json | None:
+    """Chances that any and that all of several comparisons are shown, by scenario; ``None`` for a single one.
+
+    Under ``type_one_error``, ``any`` is the familywise error.
+    """
+    if not plan.trial.question.also_compare:
+        return None
+    return {
+        scenario: {
+            "any": probability(np.asarray(results[f"{prefix}rejected"].any(axis=1))),
+            "all": probability(np.asarray(results[f"{prefix}rejected"].all(axis=1))),
+        }
+        for prefix, scenario in SCENARIOS.items()
+    }
+
+
+def estimands(plan: Plan, results: Results) -> dict[str, Json]:
+    """Answer to the main comparison under every estimand, on the same patients; ``truth`` as in :func:`estimation`."""
+    found: dict[str, Json] = {}
+    for i, estimand in enumerate(plan.trial.question.estimands):
+        at = "" if i == 0 else f"{estimand}/"
+        chances = {
+            scenario: probability(results[f"{at}{prefix}{'shown' if i == 0 else 'success'}"])
+            for prefix, scenario in SCENARIOS.items()
+        }
+        found[estimand] = {
+            "estimate": spread(results[f"{at}estimate"]),
+            "truth": float(np.nanmean(results[f"{at}typical_complete"])),
+            **chances,
+        }
+    return found
+
+
+def time(results: Results) -> Json | None:
+    """Duration of a trial from its first patient to its end, months, by scenario; ``None`` without recruitment."""
+    if "duration" not in results:
+        return None
+    return {scenario: spread(results[f"{prefix}duration"]) for prefix, scenario in SCENARIOS.items()}
+
+
+def cost(plan: Plan, results: Results) -> Json | None:
+    """Cost of a trial by scenario; ``None`` without prices."""
+    prices = plan.trial.conduct.prices
+    if prices is None:
+        return None
+    found: Mapping[str, Json] = {s: spread(results[f"{prefix}cost"]) for prefix, s in SCENARIOS.items()}
+    return {"currency": prices.currency, **found}

@@ -1,0 +1,288 @@
+"""A trial made ready to simulate: its arms' schedules, patients, conduct, readings and analyses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from stemtrial import scales
+from stemtrial.calibration.belief import Belief, belief
+from stemtrial.errors import InputError, Problem
+from stemtrial.mechanism.schedule import Kind, Schedule, schedule
+from stemtrial.population.patients import Constants, People
+from stemtrial.simulation import STANDARD_NUMERICS, Numerics, treat
+from stemtrial.trial.analysis import Comparison, ancova
+from stemtrial.trial.capability import unavailable
+from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
+from stemtrial.trial.looks import Looks, Verdict
+from stemtrial.trial.mmrm import mmrm
+from stemtrial.trial.protocol import Conduct, Trial
+from stemtrial.trial.question import Estimand
+
+ARM_STRIDE = 1 << 21
+"""Distance of the identities of patients of neighbouring arms, so that an arm's size shifts nobody else."""
+
+SMALL_SAMPLE: Final = "kenward_roger"
+"""Standard error and degrees of freedom of the mixed model for repeated measures."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Patients of an arm and what chance does to them; the same in every scenario."""
+
+    people: People
+    chance: Chance
+    arm: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A trial made ready to simulate.
+
+    Attributes
+    ----------
+    trial
+        The protocol.
+    schedules
+        By arm, in the order in which arms are shown.
+    inert
+        The same with what is under question doing nothing: the cells, or else whatever the experimental arm has and
+        the comparator lacks. Only arms that change are in it.
+    mcid
+        Smallest important change of the endpoint, points of 0-100.
+    belief
+        Where the constants come from.
+    numerics
+        Time grid and floating-point type.
+    """
+
+    trial: Trial
+    schedules: dict[str, Schedule]
+    inert: dict[str, Schedule]
+    mcid: scales.ImportantDifference
+    belief: Belief
+    numerics: Numerics = STANDARD_NUMERICS
+
+    @classmethod
+    def of(cls, trial: Trial, numerics: Numerics = STANDARD_NUMERICS, known: Belief | None = None) -> "Plan":
+        """Make a trial ready, with what is known for its indication unless another belief is given.
+
+        Raises
+        ------
+        InputError
+            For what this version cannot simulate or analyse.
+        """
+        if problems := list(unavailable(trial)):
+            raise InputError(*problems)
+        schedules = {name: schedule(trial.arms[name].treatments) for name in trial.ordered_arms}
+        experimental, comparator = schedules[trial.experimental], schedules[trial.comparator]
+        under_question = {Kind.CELLS} & experimental.actions or experimental.actions - comparator.actions
+        inert = {n: s.without(under_question) for n, s in schedules.items() if under_question & s.actions}
+        mcid = scales.mcid(trial.question.endpoint.instrument, trial.indication)
+        if mcid is None:
+            raise InputError(
+                Problem("has no important difference on record", field="question.endpoint.instrument",
+                        value=trial.question.endpoint.instrument)
+            )  # fmt: skip
+        return cls(trial, schedules, inert, mcid, known or belief(trial.indication), numerics)
+
+    def first_patient(self, arm: str) -> int:
+        """Identity of the first patient of an arm."""
+        return list(self.schedules).index(arm) * ARM_STRIDE
+
+    def cast(self, arm: str, seed: int, replicates: np.ndarray, visits: int | None = None) -> Cast:
+        """Draw the patients of an arm and their chance, for the trial's visits or another number of visits."""
+        address = (seed, replicates, self.first_patient(arm), self.trial.arms[arm].n)
+        visits = len(self.trial.visits_months) if visits is None else visits
+        return Cast(People.draw(self.trial.population, *address), Chance.draw(visits, *address), arm)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """When the trial is looked at and by which bounds it stops."""
+        return Looks.of(self.trial.question)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Arms that the question names, in the order in which arms are shown."""
+        question = self.trial.question
+        named = {name for pair in question.comparisons for name in pair}
+        named |= set(question.factorial.arms if question.factorial else ())
+        named |= set(question.dose_response.arms if question.dose_response else ())
+        return tuple(name for name in self.schedules if name in named)
+
+    @property
+    def main_visit(self) -> int:
+        """Index of the endpoint's visit."""
+        return self.trial.visits_months.index(self.trial.question.endpoint.month)
+
+    def follow(
+        self,
+        cast: Cast,
+        schedule: Schedule,
+        constants: Constants,
+        visits: Sequence[float] | None = None,
+        estimand: Estimand | None = None,
+    ) -> ArmRecord:
+        """Simulate an arm on a schedule, measured at the trial's visits or at other months that include them.
+
+        Under the hypothetical estimand, that of the trial unless another is named, nobody takes rescue medicine and no
+        other intercurrent event happens.
+        """
+        patients, cohort = treat(cast.people, schedule, constants, self.numerics)
+        protocol = self.trial.visits_months
+        return conduct_arm(
+            cohort,
+            patients,
+            constants,
+            visits or protocol,
+            protocol,
+            self.trial.question.endpoint.month,
+            self._conduct(cast.arm, estimand or self.trial.question.estimand),
+            cast.chance,
+        )
+
+    def _conduct(self, arm: str, estimand: Estimand) -> Conduct:
+        """Rules of an arm; the hypothetical estimand asks what would be without intercurrent events."""
+        rules = self.trial.conduct
+        undisturbed: dict[str, object] = {"rescue_analgesia": None, "events": ()}
+        return rules.model_copy(
+            update={"dropout_by_month_12": rules.dropout(arm)}
+            | (undisturbed if estimand == "hypothetical" else {})
+        )
+
+    def reading(
+        self, arm: ArmRecord, visit: int, estimand: Estimand | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the endpoint at a visit and at baseline, 0-100, as the estimand wants it.
+
+        A numeric rating scale knows whole tens only. Under the composite estimand a patient who has begun rescue
+        medicine, or had another intercurrent event, counts as not improved; while on treatment, the last reading before
+        it counts.
+
+        Parameters
+        ----------
+        arm
+            What was seen.
+        visit
+            Index of the visit.
+        estimand
+            That of the trial unless another is named.
+        """
+        question = self.trial.question
+        estimand = estimand or question.estimand
+        nrs = question.endpoint.instrument == "NRS"
+        name = "VAS" if nrs else question.endpoint.instrument
+        outcome, baseline = arm.readings[name][visit], arm.baseline[name]
+        if estimand == "while_on_treatment":
+            last = self._on_treatment(arm, visit)
+            course = np.concatenate([baseline[None], arm.readings[name][: visit + 1]])
+            outcome = np.take_along_axis(course, last[None], axis=0)[0]
+        if nrs:
+            outcome, baseline = np.round(outcome, -1), np.round(baseline, -1)
+        if estimand == "composite":
+            outcome = np.where(arm.disturbed[visit], np.maximum(outcome, baseline), outcome)
+        return outcome, baseline
+
+    def seen(self, arm: ArmRecord, visit: int, estimand: Estimand | None = None) -> np.ndarray:
+        """Whether a trial knows the reading that counts at a visit, (groups, patients)."""
+        if (estimand or self.trial.question.estimand) != "while_on_treatment":
+            return np.asarray(arm.present[visit])
+        present = np.concatenate([np.ones((1, *arm.present.shape[1:]), bool), arm.present[: visit + 1]])
+        return np.asarray(np.take_along_axis(present, self._on_treatment(arm, visit)[None], axis=0)[0])
+
+    @staticmethod
+    def _on_treatment(arm: ArmRecord, visit: int) -> np.ndarray:
+        """Last visit at which no intercurrent event had begun, counted from 1; 0 is the baseline."""
+        return np.asarray((~arm.disturbed[: visit + 1]).sum(axis=0))
+
+    def analyse(
+        self,
+        comparator: ArmRecord,
+        experimental: ArmRecord,
+        n: tuple[int, int] | None = None,
+        estimand: Estimand | None = None,
+        visits: Sequence[int] | None = None,
+        complete: bool = False,
+    ) -> tuple[Comparison, ...]:
+        """Compare two arms by the trial's analysis.
+
+        Parameters
+        ----------
+        comparator, experimental
+            What was seen.
+        n
+            Analyse only so many of the first patients of each arm.
+        estimand
+            That of the trial unless another is named.
+        visits
+            Indices of the visits at which to compare; every visit unless given.
+        complete
+            Whether to analyse as if nobody had left.
+
+        Returns
+        -------
+        tuple of Comparison
+            One a visit.
+        """
+        wanted = range(len(self.trial.visits_months)) if visits is None else visits
+        repeated = self.trial.question.analysis == "mmrm"
+        used = range(len(self.trial.visits_months)) if repeated else wanted
+        arms = (comparator, experimental)
+        first = n or (comparator.present.shape[2], experimental.present.shape[2])
+        both = [[self.reading(arm, v, estimand) for v in used] for arm in arms]
+        y = tuple(np.stack([outcome[:, :k] for outcome, _ in r]) for r, k in zip(both, first, strict=True))
+        x = tuple(r[0][1][:, :k] for r, k in zip(both, first, strict=True))
+        seen = tuple(
+            np.stack(
+                [np.ones_like(self.seen(arm, v)) if complete else self.seen(arm, v, estimand) for v in used]
+            )[:, :, :k]
+            for arm, k in zip(arms, first, strict=True)
+        )
+        if repeated:
+            joint = mmrm((y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), SMALL_SAMPLE)
+            return tuple(
+                Comparison(joint.estimate[:, v], joint.se[:, v], joint.df[:, v], joint.p[:, v])
+                for v in wanted
+            )
+        return tuple(
+            ancova((y[0][i], y[1][i]), (x[0], x[1]), (seen[0][i], seen[1][i])) for i in range(len(wanted))
+        )
+
+    def verdict(
+        self,
+        comparator: ArmRecord,
+        experimental: ArmRecord,
+        estimand: Estimand | None = None,
+        final: Comparison | None = None,
+    ) -> Verdict:
+        """Look at the main visit as often as the question wants and stop by its bounds.
+
+        Parameters
+        ----------
+        comparator, experimental
+            What was seen; the first patients of each arm are those recruited first.
+        estimand
+            That of the trial unless another is named.
+        final
+            Analysis of all patients, where it is known already.
+        """
+
+        def compare(n: tuple[int, int] | None) -> Comparison:
+            if n is None and final is not None:
+                return final
+            return self.analyse(comparator, experimental, n, estimand, [self.main_visit])[0]
+
+        return self.looks.verdict(compare, (comparator.present.shape[2], experimental.present.shape[2]))
+
+    def gains(self, record: ArmRecord, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean true improvement of the endpoint by context, and in all, in points, (replicates,) each."""
+        context, total = record.relief[0].mean(axis=1), record.relief.sum(axis=0).mean(axis=1)
+        match self.trial.question.endpoint.instrument:
+            case "WOMAC_pain":
+                return constants["womac_slope"] * context, constants["womac_slope"] * total
+            case "WOMAC_function":
+                return constants["f_B"] * context, record.function_gain.mean(axis=1)
+            case _:
+                return context, total

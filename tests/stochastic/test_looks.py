@@ -1,0 +1,100 @@
+"""Trials stopped at looks, simulated with a plain normal endpoint, against rpact's closed form.
+
+``double/fixtures/rpact/make_simulated.R`` made the results. The normal readings go through the same analysis,
+statistic and boundaries as those of virtual patients. rpact's own approximation (Student's test put on the normal
+scale) is off by up to 0.003, which is allowed for.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from stemtrial.trial.conduct import INSTRUMENTS, ArmRecord
+from stemtrial.trial.protocol import Trial
+from stemtrial.trial.replicates import Plan
+
+ALARM = 1e-6
+"""Chance that one comparison fails although the code is right; there are some 100 of them."""
+
+APPROXIMATION = 0.003
+
+REPLICATES = 10_000
+
+FIXTURE = Path(__file__).parents[1] / "double" / "fixtures" / "rpact" / "simulated.json"
+ROWS = json.loads(FIXTURE.read_text(encoding="utf-8"))["rows"]
+
+
+def normal_arm(
+    plan: Plan, mean: float, rng: np.random.Generator, n: int, replicates: int = REPLICATES
+) -> ArmRecord:
+    """Readings that are normal around a mean, with a standard deviation of 20, whatever the baseline."""
+    visits, shape = len(plan.trial.visits_months), (replicates, n)
+    readings = np.zeros((visits, *shape))
+    readings[plan.main_visit] = rng.normal(mean, 20, shape)
+    nothing = np.zeros((visits, *shape), bool)
+    baseline = rng.normal(60, 10, shape)
+    return ArmRecord(
+        dict.fromkeys(INSTRUMENTS, baseline), dict.fromkeys(INSTRUMENTS, readings), ~nothing, nothing, readings,
+        readings, readings[:1], baseline,
+    )  # fmt: skip
+
+
+def asked(plan: Plan, **question: object) -> Plan:
+    """Return the plan of the same trial with 100 patients an arm and another question."""
+    data = plan.trial.model_dump(mode="json")
+    data["question"] |= question
+    for arm in data["arms"].values():
+        arm["n"] = 100
+    return Plan.of(Trial.model_validate(data))
+
+
+def inside(count: int, expected: float, n: int, slack: float) -> bool:
+    low = stats.binom.ppf(ALARM / 2, n, max(expected - slack, 0))
+    high = stats.binom.ppf(1 - ALARM / 2, n, min(expected + slack, 1))
+    return bool(low <= count <= high)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r['name']}, {r['effect']}")
+def test_stopping_is_that_of_rpact(plan, row):
+    interim = {"at": np.atleast_1d(row["at"]).tolist(), "spending": row["spending"], "gamma": row["gamma"]}
+    if row["futility"]:
+        z = [float(x) for x in np.atleast_1d(row["futility"]["z"])]
+        interim["futility"] = {"kind": row["futility"]["kind"], "z": z}
+    trial = asked(plan, interim=interim, sides=row["sides"], alpha=row["alpha"])
+    rng = np.random.default_rng(17)
+    control = normal_arm(trial, 50, rng, 100)
+    treated = normal_arm(trial, 50 - row["effect"], rng, 100)
+    found = trial.verdict(control, treated)
+    for k, (reject, futile) in enumerate(
+        zip(row["reject"], [*np.atleast_1d(row["futile"]), 0.0], strict=True)
+    ):
+        rejected = int(((found.shown | found.opposite) & (found.look == k)).sum())
+        assert inside(rejected, reject, REPLICATES, APPROXIMATION)
+        assert inside(int((found.futile & (found.look == k)).sum()), futile, REPLICATES, APPROXIMATION)
+    n = 200 * np.array(trial.looks.design.information)[found.look]
+    error = stats.norm.isf(ALARM / 2) * n.std() / np.sqrt(REPLICATES)
+    assert abs(n.mean() - row["expected_n"]) < error + 200 * APPROXIMATION
+
+
+@pytest.mark.parametrize(
+    ("kind", "margin", "difference", "expected"),
+    [
+        ("superiority", 0.0, 0.0, 0.025),
+        ("superiority", 4.0, -4.0, 0.025),
+        ("non_inferiority", 5.0, 5.0, 0.025),
+        ("equivalence", 12.0, 12.0, 0.025),
+        ("equivalence", 12.0, -12.0, 0.025),
+        ("non_inferiority", 5.0, 0.0, 0.420),
+        ("non_inferiority", 5.0, -5.0, 0.940),
+    ],
+)
+def test_margins_hold_their_level_and_power(plan, kind, margin, difference, expected):
+    """Two arms of 100, SD 20: at the margin 2.5 %, else the power of the t test (R power.t.test: 0.420, 0.940)."""
+    trial = asked(plan, hypothesis={"kind": kind, "margin": margin}, sides=2, alpha=0.05)
+    rng = np.random.default_rng(3)
+    control, treated = normal_arm(trial, 50, rng, 100), normal_arm(trial, 50 + difference, rng, 100)
+    shown = trial.verdict(control, treated).shown
+    assert inside(int(shown.sum()), expected, REPLICATES, APPROXIMATION)
