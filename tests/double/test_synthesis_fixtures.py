@@ -7,7 +7,8 @@ import pytest
 
 from stemtrial.evidence import load
 from stemtrial.evidence.groups import Rules
-from stemtrial.evidence.metaanalysis import Choices, analyse
+from stemtrial.evidence.metaanalysis import analyse
+from stemtrial.evidence.metarecord import Choices
 from stemtrial.evidence.scope import Scope
 
 FOLDER = Path(__file__).parent / "fixtures" / "metafor"

@@ -11,11 +11,13 @@ import pytest
 from stemtrial.evidence import load
 from stemtrial.evidence.eventsynthesis import synthesise_events
 from stemtrial.evidence.groups import Rules
-from stemtrial.evidence.metaanalysis import Choices, analyse
+from stemtrial.evidence.metaanalysis import analyse
+from stemtrial.evidence.metarecord import Choices
 from stemtrial.evidence.plain import document
 from stemtrial.evidence.scope import Scope
 from stemtrial.report.benefitharmplane import Option, benefit_harm_plane
-from stemtrial.report.metapage import cautions, event_page, meta_page
+from stemtrial.report.eventpage import event_page
+from stemtrial.report.metapage import cautions, meta_page
 from stemtrial.report.networkgraph import network_graph
 from stemtrial.report.synthesispage import as_csv, render, standalone, write
 from stemtrial.report.timecourseplot import EffectCourse, time_course_plot

@@ -9,7 +9,8 @@ import pytest
 from stemtrial.errors import InputError, NotCredibleError
 from stemtrial.evidence import load
 from stemtrial.evidence.groups import Rules
-from stemtrial.evidence.metaanalysis import Choices, analyse, important_difference
+from stemtrial.evidence.metaanalysis import analyse, important_difference
+from stemtrial.evidence.metarecord import Choices
 from stemtrial.evidence.pairwise import pool
 from stemtrial.evidence.plain import document, plain
 from stemtrial.evidence.rating import rate

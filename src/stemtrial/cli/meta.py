@@ -103,7 +103,8 @@ def meta(
         _events(tables, scope, event, shared_control, out, as_json, as_csv)
         return
     from stemtrial.evidence.groups import Rules
-    from stemtrial.evidence.metaanalysis import Choices, analyse
+    from stemtrial.evidence.metaanalysis import analyse
+    from stemtrial.evidence.metarecord import Choices
     from stemtrial.evidence.plain import document
 
     assert months is not None
@@ -169,7 +170,7 @@ def _events(
 
     found = synthesise_events(tables, scope=scope, event=event, shared_control=shared, level=0.95)  # type: ignore[arg-type]
     if out is not None:
-        from stemtrial.report.metapage import event_page
+        from stemtrial.report.eventpage import event_page
         from stemtrial.report.synthesispage import write
 
         write(out, event_page(found, tables, command_line()), plain(found))

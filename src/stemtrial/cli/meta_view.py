@@ -8,24 +8,15 @@ from rich.console import Console
 from stemtrial.cli.evidence_view import _console, _heading, _print_table
 from stemtrial.evidence.certainty import Profile
 from stemtrial.evidence.eventsynthesis import EventSynthesis
-from stemtrial.evidence.metaanalysis import MetaAnalysis, Variant
+from stemtrial.evidence.metarecord import MetaAnalysis, Variant
 from stemtrial.evidence.scope import RISK_LETTERS, Stage
 from stemtrial.report.eventforest import per_1000
+from stemtrial.report.eventpage import event_cautions, event_choices, event_finding, event_summary
 from stemtrial.report.evidence_words import either, finding, heading, heterogeneity, p_words, words
 from stemtrial.report.forest import cells, marks, method
 from stemtrial.report.funnel import small_studies
-from stemtrial.report.metapage import (
-    cautions,
-    certainty_table,
-    certainty_words,
-    choices,
-    event_cautions,
-    event_choices,
-    event_finding,
-    event_summary,
-    moderator_table,
-    subgroup_table,
-)
+from stemtrial.report.metapage import cautions, choices, moderator_table, subgroup_table
+from stemtrial.report.pageparts import certainty_table, certainty_words
 from stemtrial.report.trafficlight import key
 from stemtrial.report.wording import interval, number
 

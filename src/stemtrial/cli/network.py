@@ -217,7 +217,8 @@ def _effects(
     tables: "Evidence", indication: str, month: float, window: float, correlation: float
 ) -> "tuple[dict[str, list[Effect]], list[str]]":
     """Return effects on pain by option: pairwise against placebo where trials allow, else from reviews."""
-    from stemtrial.evidence.metaanalysis import Choices, analyse
+    from stemtrial.evidence.metaanalysis import analyse
+    from stemtrial.evidence.metarecord import Choices
     from stemtrial.evidence.networkdata import PLACEBO
     from stemtrial.evidence.scope import Scope
     from stemtrial.evidence.synthesis import Effect

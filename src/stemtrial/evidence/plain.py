@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stemtrial.errors import NotCredibleError
-from stemtrial.evidence.metaanalysis import MetaAnalysis
+from stemtrial.evidence.metarecord import MetaAnalysis
 
 
 def plain(value: Any) -> Any:

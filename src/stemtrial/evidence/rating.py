@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 
 from stemtrial.evidence.certainty import Finding, Indirect, Profile, profile
-from stemtrial.evidence.metaanalysis import MetaAnalysis
+from stemtrial.evidence.metarecord import MetaAnalysis
 from stemtrial.evidence.wording import Construct
 
 

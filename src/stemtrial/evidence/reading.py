@@ -53,7 +53,7 @@ def _load(folder: Path | Traversable, provenance: Provenance) -> Evidence:
     ids: dict[str, set[tuple[str, ...]] | None] = {}
     for name, row_type in ROWS.items():
         cells, unreadable = _read(folder.joinpath(f"{name}.csv"), row_type.columns())
-        rows, invalid = _parse(name, row_type, cells, provenance)
+        rows, invalid = parse_rows(name, row_type, cells, provenance)
         tables[name] = rows
         problems += unreadable or invalid
         if name in IDENTITY:
@@ -105,9 +105,25 @@ def _read(file: Path | Traversable, columns: tuple[str, ...]) -> tuple[list[dict
     return [dict(zip(header, map(str.strip, line), strict=True)) for line in lines], []
 
 
-def _parse(
+def parse_rows(
     name: str, row_type: type[Row], cells: list[dict[str, str]], provenance: Provenance
 ) -> tuple[list[tuple[int, Any]], list[Problem]]:
+    """Turn the cells of a table into rows.
+
+    Parameters
+    ----------
+    name, row_type
+        Table and the type of its rows.
+    cells
+        Text by column, one mapping a row; an empty text is no value.
+    provenance
+        Whose rows they are.
+
+    Returns
+    -------
+    tuple
+        Valid rows with their number (1 = first), and what is wrong with the others.
+    """
     validate = TypeAdapter(row_type).validate_python
     rows, problems = [], []
     for number, row in enumerate(cells, 1):

@@ -8,7 +8,7 @@ from stemtrial.evidence.tables import Evidence
 from stemtrial.report.benefitharmplane import Option, benefit_harm_plane
 from stemtrial.report.evidence_words import heading, words
 from stemtrial.report.figure import Figure, Table
-from stemtrial.report.metapage import cited
+from stemtrial.report.pageparts import cited
 from stemtrial.report.synthesispage import Page, Section
 from stemtrial.report.wording import interval, number
 

@@ -1,6 +1,6 @@
 """Sentences and numbers of a synthesis as a reader sees them."""
 
-from stemtrial.evidence.metaanalysis import MetaAnalysis
+from stemtrial.evidence.metarecord import MetaAnalysis
 from stemtrial.evidence.terms import either as either
 from stemtrial.evidence.terms import heading as heading
 from stemtrial.evidence.terms import words as words

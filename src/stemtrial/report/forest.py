@@ -8,7 +8,7 @@ from textwrap import wrap
 from markupsafe import Markup
 
 from stemtrial.evidence.groups import Group
-from stemtrial.evidence.metaanalysis import METHODS, TESTS, MetaAnalysis, Study
+from stemtrial.evidence.metarecord import METHODS, TESTS, MetaAnalysis, Study
 from stemtrial.report.colours import BLACK, BLUE, INK, MUTED, RULE, VERMILLION
 from stemtrial.report.evidence_words import either, heading, heterogeneity, words
 from stemtrial.report.figure import Figure, Panel, Table

@@ -5,7 +5,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from stemtrial.evidence.heterogeneity import critical
-from stemtrial.evidence.metaanalysis import MetaAnalysis
+from stemtrial.evidence.metarecord import MetaAnalysis
 from stemtrial.report.colours import BLACK, BLUE, INK, MUTED, RULE
 from stemtrial.report.evidence_words import p_words, words
 from stemtrial.report.figure import Figure, Panel, Table

@@ -13,7 +13,7 @@ from stemtrial.evidence.synthesis import Coefficient, Effect, Ranks, Synthesis
 from stemtrial.evidence.tables import Evidence
 from stemtrial.report.evidence_words import heading, p_words, words
 from stemtrial.report.figure import Figure, Table
-from stemtrial.report.metapage import cited
+from stemtrial.report.pageparts import cited
 from stemtrial.report.networkgraph import network_graph
 from stemtrial.report.synthesispage import Page, Section
 from stemtrial.report.timecourseplot import EffectCourse, time_course_plot

@@ -6,7 +6,7 @@ from textwrap import wrap
 
 from markupsafe import Markup
 
-from stemtrial.evidence.metaanalysis import Rows
+from stemtrial.evidence.metarecord import Rows
 from stemtrial.evidence.scope import Stage
 from stemtrial.report.colours import INK, MUTED, PANEL
 from stemtrial.report.evidence_words import words

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from stemtrial.evidence.metaanalysis import MetaAnalysis
+from stemtrial.evidence.metarecord import MetaAnalysis
 from stemtrial.evidence.scope import RISK_LETTERS
 from stemtrial.report.colours import BLACK, BLUISH_GREEN, INK, ORANGE, RULE, VERMILLION
 from stemtrial.report.evidence_words import words

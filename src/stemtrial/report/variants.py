@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from stemtrial.evidence.metaanalysis import MetaAnalysis, Variant
+from stemtrial.evidence.metarecord import MetaAnalysis, Variant
 from stemtrial.report.colours import BLACK, BLUE, INK, MUTED
 from stemtrial.report.evidence_words import heading, words
 from stemtrial.report.figure import Figure, Panel, Table

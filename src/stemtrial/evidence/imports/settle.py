@@ -7,7 +7,7 @@ from typing import Any
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.imports.ledger import Draft
 from stemtrial.evidence.integrity import IDENTITY, cross_table_problems
-from stemtrial.evidence.reading import _parse
+from stemtrial.evidence.reading import parse_rows
 from stemtrial.evidence.schema import Row
 from stemtrial.evidence.tables import ROWS, Evidence
 
@@ -58,7 +58,7 @@ def _valid(draft: Draft) -> Row | None:
     cells = dict.fromkeys(row_type.columns(), "") | {
         column: text for column, text in draft.cells.items() if column in row_type.columns()
     }
-    rows, problems = _parse(draft.table, row_type, [cells], "user")
+    rows, problems = parse_rows(draft.table, row_type, [cells], "user")
     for problem in problems:
         draft.problems.setdefault(problem.column or "", _words(problem))
     if draft.problems:
