@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import check, design, evidence, init, report, simulate
+from stemtrial.cli import check, claims, design, evidence, export, init, replay, report, simulate
 from stemtrial.errors import Interrupted, StemtrialError
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app.command()(check.check)
 app.command()(simulate.simulate)
 app.command()(design.design)
 app.command()(report.report)
+app.command()(replay.replay)
+app.command()(export.export)
+app.command()(claims.claims)
 app.add_typer(evidence.app, name="evidence")
 
 
