@@ -101,7 +101,7 @@ def days():
     return [m * DAYS_PER_MONTH for m in VISITS]
 
 
-def ours(work: Case, grid: Grid, dtype, advance=_generated.advance):
+def ours(work: Case, grid: Grid, dtype, advance=None):
     cohort = Cohort(work.states, work.patient, work.shared, work.schedule, grid, dtype, advance)
     start = time.perf_counter()
     pain = []
@@ -417,7 +417,7 @@ def cpp_advance(dtype, flags=("-O3", "-march=native", "-ffp-contract=fast", "-mp
     return advance
 
 
-def bare_loop(work: Case, grid: Grid, dtype, advance, repeats=5):
+def bare_loop(work: Case, grid: Grid, dtype, advance, literals, repeats=5):
     """Seconds of the integration alone: inputs tabulated beforehand, one call a piece between visits and switches."""
     shared = {**work.shared, "allo": np.full(work.shape[0], float(bool(work.schedule.allogeneic)))}
     shared |= {k: shared[k] / equations.DAYS_PER_YEAR for k in ("sig_X", "lam_C")}
@@ -436,7 +436,7 @@ def bare_loop(work: Case, grid: Grid, dtype, advance, repeats=5):
         pieces.append(
             (sum(e.amount for e in work.schedule.doses if e.start == start), h.astype(dtype), table)
         )
-    literals = np.array(_generated.CONSTANTS, dtype)
+    literals = np.array(literals, dtype)
     best = np.inf
     for _ in range(repeats):
         y = x.copy()

@@ -138,7 +138,7 @@ def people(groups, patients):
 def course(module, crowd, given, grid, dtype):
     """Pain at the visits, (visits, groups, patients)."""
     drawn, enrolled = crowd
-    cohort_type = type("BenchmarkCohort", (Cohort,), {"kernel": module})
+    cohort_type = type("BenchmarkCohort", (Cohort,), {"whole": module})
     cohort = cohort_type(
         enrolled.states, enrolled.constants, drawn, given, grid, dtype, advance=module.advance
     )

@@ -90,3 +90,25 @@ def _empty_like_kind(array: Any, rows: int, columns: int) -> Callable[..., np.nd
         return np.empty((rows, columns), dtype)
 
     return empty
+
+
+@inline
+def load(block, row, array, rows, group, first):  # type: ignore[no-untyped-def]
+    """Copy some rows of an array (rows, groups, patients) into a block (rows, lanes); the last patient fills it up."""
+    for i in range(len(rows)):
+        values = array[rows[i], group, first : first + block.shape[1]]
+        lanes = block[row + i]
+        for lane in range(len(values)):
+            lanes[lane] = values[lane]
+        for lane in range(len(values), len(lanes)):
+            lanes[lane] = values[-1]
+
+
+@inline
+def store(block, array, rows, group, first):  # type: ignore[no-untyped-def]
+    """Copy the leading rows of a block back."""
+    for i in range(len(rows)):
+        values = array[rows[i], group, first : first + block.shape[1]]
+        lanes = block[i]
+        for lane in range(len(values)):
+            values[lane] = lanes[lane]

@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 
 from stemtrial.errors import Interrupted, StemtrialError, WorkerError
-from stemtrial.mechanism import _generated
 from stemtrial.mechanism.cohort import Cohort
 from stemtrial.mechanism.device import Advance, advance_on
 from stemtrial.mechanism.grid import STANDARD, Grid
@@ -46,15 +45,15 @@ class Numerics:
     dtype: type[np.floating] = np.float64
     device: Literal["cpu", "gpu"] = "cpu"
 
-    def advance(self) -> Advance:
-        """Return what moves the states on the device.
+    def advance(self) -> Advance | None:
+        """Return what moves the states on the device, or ``None`` for the compiled solver that suits each arm.
 
         Raises
         ------
         InputError
             Where the device is not present.
         """
-        return _generated.advance if self.device == "cpu" else advance_on(self.device)
+        return None if self.device == "cpu" else advance_on(self.device)
 
 
 STANDARD_NUMERICS = Numerics()

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from models import published
 from stemtrial.calibration import prior
-from stemtrial.mechanism import _generated, codegen, equations
+from stemtrial.mechanism import _generated, codegen, equations, kernels
 from stemtrial.mechanism.rosenbrock import DEFAULT, METHODS
 from stemtrial.population.patients import People, enrol
 from stemtrial.trial.protocol import Trial
@@ -104,6 +104,12 @@ def test_shipped_source_is_what_the_generator_writes():
     lanes = _generated.LANES
     shipped = Path(_generated.__file__).read_text(encoding="utf-8")
     assert codegen.source(equations.JOINT, DEFAULT, lanes) == shipped
+
+
+@pytest.mark.parametrize("use", kernels.USES, ids=lambda use: use.name)
+def test_shipped_kernels_are_what_the_generator_writes(use):
+    shipped = Path(kernels.__file__).with_name(f"_{use.name}.py").read_text(encoding="utf-8")
+    assert codegen.kernel_source(use.model(), equations.JOINT, DEFAULT, _generated.LANES) == shipped
 
 
 def test_jax_runs_and_differentiates_the_same_text(disturbed):

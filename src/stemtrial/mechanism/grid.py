@@ -1,6 +1,7 @@
 """Graded time grid shared by the patients of an arm: fine after each switch of an input, coarse in quiet months."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -35,13 +36,16 @@ class Grid:
     longest: float
     again: float = 3.0
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - grids are few, small and immutable
     def steps(self, start: float, stop: float, since: float) -> np.ndarray:
-        """Step lengths that lead from ``start`` to ``stop``, the last switch having been on day ``since``."""
+        """Step lengths from ``start`` to ``stop``, the last switch having been on day ``since``; read-only."""
         a, b = self._coordinate(start - since), self._coordinate(stop - since)
         count = max(1, int(np.ceil(b - a - 1e-9)))
         nodes = since + self._time(np.linspace(a, b, count + 1))
         nodes[0], nodes[-1] = start, stop
-        return np.diff(nodes)
+        lengths = np.diff(nodes)
+        lengths.flags.writeable = False
+        return lengths
 
     def refined(self, factor: float) -> "Grid":
         """Return the grid with all steps shorter by a factor."""

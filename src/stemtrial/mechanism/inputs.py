@@ -19,6 +19,8 @@ REFERENCE_DOSE_MILLION = 50.0
 
 _SLACK = 1e-9
 _TINY = 1e-25
+_GONE = 90.0
+"""Time constants after which nothing of a flare is left that would not be cut off as tiny."""
 
 
 @inline
@@ -27,23 +29,9 @@ def _join(c, dc, b, db):  # type: ignore[no-untyped-def]
     return c + b - c * b, dc + db - dc * b - c * db
 
 
-@jit
-def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore[no-untyped-def]
-    """Write the inputs and their time derivatives at day ``t`` into ``u`` and ``du``.
-
-    Parameters
-    ----------
-    kinds, starts, stops, amounts
-        Events (:meth:`stemtrial.mechanism.schedule.Schedule.arrays`).
-    p
-        Constants in the order of ``INPUT_CONSTANTS``.
-    piece
-        Day on which the smooth piece that contains ``t`` began; decides which events are on.
-    t
-        Day; inside the piece or at its end.
-    u, du
-        Arrays of the length of ``equations.INPUTS``, overwritten.
-    """
+@inline
+def _evaluate(kinds, starts, stops, amounts, p, piece, t, rescue, u, du):  # type: ignore[no-untyped-def]
+    """Write what :func:`evaluate` writes, the fading parts of rescue medicine only where asked for."""
     j0, k_j, I_max, A50, k_cs, h_max, k_a, k_e = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
     eps_N, om_N, tau_N, eps_para, k_op, k_on, k_off = p[8], p[9], p[10], p[11], p[12], p[13], p[14]
     route_injection, route_programme = p[15], p[16]
@@ -58,6 +46,8 @@ def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore
         on = stops[e] > piece + _SLACK
         s = t - starts[e]
         if kind == 0:
+            if k_j * s > _GONE:
+                continue
             value = j0 * np.sqrt(amounts[e] / REFERENCE_DOSE_MILLION) * np.exp(-k_j * s)
             u[0] += value
             du[0] -= k_j * value
@@ -100,10 +90,31 @@ def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore
     du[1] = I_max * A50 * da / ((A50 + a) * (A50 + a))
     u[2] *= h_max
     du[2] *= h_max
-    u[7] = np.exp(-(t - piece) / tau_N)
-    du[7] = -u[7] / tau_N
-    u[8] = np.exp(-k_op * (t - piece))
-    du[8] = -k_op * u[8]
+    if rescue:
+        u[7] = np.exp(-(t - piece) / tau_N)
+        du[7] = -u[7] / tau_N
+        u[8] = np.exp(-k_op * (t - piece))
+        du[8] = -k_op * u[8]
+
+
+@jit
+def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore[no-untyped-def]
+    """Write the inputs and their time derivatives at day ``t`` into ``u`` and ``du``.
+
+    Parameters
+    ----------
+    kinds, starts, stops, amounts
+        Events (:meth:`stemtrial.mechanism.schedule.Schedule.arrays`).
+    p
+        Constants in the order of ``INPUT_CONSTANTS``.
+    piece
+        Day on which the smooth piece that contains ``t`` began; decides which events are on.
+    t
+        Day; inside the piece or at its end.
+    u, du
+        Arrays of the length of ``equations.INPUTS``, overwritten.
+    """
+    _evaluate(kinds, starts, stops, amounts, p, piece, t, True, u, du)
 
 
 @jit
@@ -115,10 +126,11 @@ def evaluate_groups(kinds, starts, stops, amounts, constants, piece, t, out):  #
 
 
 @jit
-def tabulate(kinds, starts, stops, amounts, constants, piece, h, stage_times, out):  # type: ignore[no-untyped-def]
+def tabulate(kinds, starts, stops, amounts, constants, piece, h, stage_times, out, fading=True):  # type: ignore[no-untyped-def]
     """Fill ``out`` (groups, steps, stage times + 1, inputs) with inputs at the stage times and, last, their derivative.
 
-    ``constants`` is (groups, INPUT_CONSTANTS); the first step starts on day ``piece``.
+    ``constants`` is (groups, INPUT_CONSTANTS); the first step starts on day ``piece``. Without ``fading`` the fading
+    parts of rescue medicine are left at 0.
     """
     n = out.shape[3]
     u, du = np.empty(n), np.empty(n)
@@ -127,7 +139,8 @@ def tabulate(kinds, starts, stops, amounts, constants, piece, h, stage_times, ou
         t = piece
         for k in range(h.shape[0]):
             for s in range(last):
-                evaluate(kinds, starts, stops, amounts, constants[g], piece, t + stage_times[s] * h[k], u, du)
+                at = t + stage_times[s] * h[k]
+                _evaluate(kinds, starts, stops, amounts, constants[g], piece, at, fading, u, du)
                 for i in range(n):
                     out[g, k, s, i] = u[i] if abs(u[i]) > _TINY else 0.0
                 if s == 0:

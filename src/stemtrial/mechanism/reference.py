@@ -185,7 +185,7 @@ def worst_error(
     days: Sequence[float],
     picks: Iterable[tuple[int, int]],
     rtol: float = 1e-8,
-    advance: Advance = _generated.advance,
+    advance: Advance | None = None,
 ) -> WorstError:
     """Numerical error of pain at the visits, over a sample of a run's own patients.
 
