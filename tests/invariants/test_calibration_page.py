@@ -1,13 +1,16 @@
 """The page of a fit: the numbers of its document, what was not checked said, text escaped, the same bytes each time."""
 
 import copy
+import json
 import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
+from models.made_arms import made_trials
 from models.made_fit import made_fit
+from stemtrial.calibration.holdout import leave_one_trial_out
 from stemtrial.calibration.scores import ecdf_test
 from stemtrial.errors import InputError
 from stemtrial.report.calibrationcontract import parse_fit
@@ -122,6 +125,19 @@ def test_coverage_is_honest_within_its_limits(fit, shares, by_trial, expected):
     )
     made = score.model_copy(update={"coverage": coverage, "coverage_by_trial": by_trial})
     assert honest(made) == expected
+
+
+def test_what_leave_one_out_found_can_be_shown(document):
+    def normal(training, held_out, rows, draws, seed):
+        return np.random.default_rng(seed).normal(-15, 8, (draws, len(rows)))
+
+    predictors = {"pooled mean": normal, "mechanism": normal}
+    found = leave_one_trial_out(made_trials(6, 1), predictors, draws=50, seed=1, bootstrap=50)
+    made = json.loads(json.dumps({**document, "held_out": found.as_dict("mechanism")}, allow_nan=False))
+    page = render(made)
+    own = found.of("mechanism", "arm")
+    assert f"{number(own.crps, 2)} ({number(own.crps_se, 2)})" in page
+    assert f"{own.rows} ({own.trials})" in page
 
 
 def test_the_summary_says_who_won_and_what_failed(document):

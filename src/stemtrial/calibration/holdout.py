@@ -9,7 +9,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Literal, Protocol
@@ -160,6 +160,27 @@ class LeftOutTrials:
         held = [row for row in self.held if row.kind == kind]
         draws = np.column_stack([row.draws[predictor] for row in held])
         return scores.pit(draws, np.array([row.observed for row in held]), seed)
+
+    def as_dict(self, mechanism: str, seed: int = 0) -> dict[str, object]:
+        """Return scores, differences and PIT as plain data, the part ``held_out`` of the page of a fit.
+
+        Parameters
+        ----------
+        mechanism
+            The predictor that is not a baseline.
+        seed
+            Of the random place of an observation among equal draws.
+        """
+        shown = dict.fromkeys((score.predictor, score.kind) for score in self.scores)
+        return {
+            "mechanism": mechanism,
+            "scores": [asdict(score) for score in self.scores],
+            "differences": [asdict(difference) for difference in self.differences],
+            "pit": [
+                {"predictor": predictor, "kind": kind, "values": self.pit(predictor, kind, seed).tolist()}
+                for predictor, kind in shown
+            ],
+        }
 
 
 def comparator(arms: Sequence[TrialArm]) -> int | None:
