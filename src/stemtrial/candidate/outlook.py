@@ -88,9 +88,9 @@ class Timepoint:
     widened
         SD added to ``pain`` because virtual persons scattered less than participants of published arms; often 0.
     average
-        Mean change of an average participant of the trials, points.
+        Change expected of an average participant of the trials, points, before clipping to the scale.
     moved
-        Mean change expected for this person minus ``average``: what the person's own data move.
+        Change expected of this person minus ``average``: what the person's own data move.
     """
 
     month: float
@@ -300,7 +300,7 @@ def outlook(
                 continue
             truths[option.name], context = follow(option.schedule), follow(option.context)
             others = average.follow(option.schedule, numerics)
-            usual = {month: _change(average, others, month) for month in MONTHS}
+            usual = {month: _expected_change(average, others, month) for month in MONTHS}
             shown.append(
                 OptionOutlook(
                     option.name,
@@ -365,10 +365,10 @@ def _without_numbers(option: Option, person: Person, text: str) -> OptionOutlook
     )
 
 
-def _change(ensemble: Ensemble, truth: Truth, month: float) -> float:
-    """Mean reading minus reported pain of an ensemble."""
-    reading = ensemble.readings(truth, ensemble.months.index(month))[0]
-    return summaries.average((reading - ensemble.reported).mean(axis=1), ensemble.weight)
+def _expected_change(ensemble: Ensemble, truth: Truth, month: float) -> float:
+    """Mean of the readings before clipping minus reported pain, over all virtual persons."""
+    centre = truth.pain[ensemble.months.index(month)] + ensemble.kept(month) * truth.fluctuation
+    return summaries.average((centre - ensemble.reported).mean(axis=1), ensemble.weight)
 
 
 def _timepoint(
@@ -399,18 +399,17 @@ def _timepoint(
     pain, function = like.readings(truth, k, added**0.5, added_function**0.5)
     limits = (like.reported - mcid, 0.7 * like.reported, 0.5 * like.reported)
     chances = [like.chance_below(truth, k, limit, added).mean(axis=1) for limit in limits]
-    change = distribution(pain - like.reported, w)
     return Timepoint(
         month=month,
         pain=distribution(pain, w),
         function=distribution(function, w),
-        change=change,
+        change=distribution(pain - like.reported, w),
         responders={name: interval(100 * chance, w) for name, chance in zip(RESPONSES, chances, strict=True)},
         specific=interval((truth.pain[k] - context.pain[k]).mean(axis=1), w),
         variance={name: part / sum(parts) for name, part in zip(SHARES, parts, strict=True)},
         widened=added**0.5,
         average=average,
-        moved=change.mean - average,
+        moved=_expected_change(like, truth, month) - average,
     )
 
 

@@ -7,6 +7,7 @@ person's function differs from that of others with equal pain.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from stemtrial.candidate.participants import Participants
-from stemtrial.draws import Stream, normals
+from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.errors import InputError, Problem
 from stemtrial.population.covariates import COVARIATES, Covariates, correlations, margins
 from stemtrial.population.patients import Constants, People
@@ -34,6 +35,9 @@ _BIOLOGY = 10
 
 _PAIN, _OFFSET = 0, 8
 """Which of them place true pain around its reading, and function around what pain lets expect."""
+
+_CANDIDATES = 8
+"""Persons from whom one is chosen where function is known and pain is not."""
 
 _MARGIN = {"age": "age", "bmi": "bmi", "pain": "baseline_pain"}
 
@@ -149,13 +153,33 @@ def virtual(
     seed, replicates, patients
         Address of the draws; patients are numbered from 0.
     """
-    covariates = _covariates(person, participants, seed, replicates, patients)
     z = normals(seed, Stream.BIOLOGY, replicates, 0, patients, _BIOLOGY)
-    log_weight = np.zeros(len(replicates))
-    if person.function is not None:
+    if person.function is None:
+        covariates = _covariates(person, participants, seed, replicates, patients)
+        log_weight = np.zeros(len(replicates))
+    else:
+        many = patients if person.pain is not None else _CANDIDATES * patients
+        covariates = _covariates(person, participants, seed, replicates, many)
+        expected, variance = _function_model(covariates, constants)
+        density = np.exp(-0.5 * (person.function - expected) ** 2 / variance)
+        log_weight = np.log(density.mean(axis=1)) - 0.5 * np.log(variance[:, 0])
+        if many > patients:
+            covariates = _chosen(covariates, density, seed, replicates, patients)
         error = normals(seed, Stream.COURSE, replicates, 0, patients, 1)[0]
-        log_weight = _given_function(person.function, covariates, constants, z, error)
+        _condition(z, person.function, covariates, constants, error)
     return Likeness(People(covariates, z, (seed, replicates, 0, patients)), log_weight)
+
+
+def changed(covariates: Covariates, change: Callable[[np.ndarray], np.ndarray]) -> Covariates:
+    """Return covariates with all of their arrays changed in the same way."""
+    return Covariates(
+        age=change(covariates.age),
+        bmi=change(covariates.bmi),
+        female=change(covariates.female),
+        grade=change(covariates.grade),
+        pain=change(covariates.pain),
+        pain_margin=covariates.pain_margin,
+    )
 
 
 def reading_model(covariates: Covariates, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
@@ -170,25 +194,49 @@ def reading_model(covariates: Covariates, constants: Constants) -> tuple[np.ndar
     return margin.mu + reliability * (covariates.pain - margin.mu), own * np.sqrt(1 - reliability)
 
 
-def _given_function(
-    function: float, covariates: Covariates, constants: Constants, z: np.ndarray, error: np.ndarray
-) -> np.ndarray:
-    """Condition pain and the offset of function, in ``z``, on reported function; return the groups' log weights.
+def _function_slopes(covariates: Covariates, constants: Constants) -> dict[int, np.ndarray]:
+    """Points of reported function for one of each standard normal number that bears on it, (groups, 1)."""
+    _, spread = reading_model(covariates, constants)
+    return {
+        _PAIN: constants["beta_F"][:, None] * spread,
+        _OFFSET: constants["sd_function_patient"][:, None],
+    }
+
+
+def _function_model(covariates: Covariates, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (groups, patients) and variance (groups, 1) of reported function given reported pain, before clipping."""
+    centre, _ = reading_model(covariates, constants)
+    slopes = _function_slopes(covariates, constants).values()
+    variance = sum((slope**2 for slope in slopes), constants["sd_function"][:, None] ** 2)
+    return constants["alpha_F"][:, None] + constants["beta_F"][:, None] * centre, np.asarray(variance)
+
+
+def _condition(
+    z: np.ndarray, function: float, covariates: Covariates, constants: Constants, error: np.ndarray
+) -> None:
+    """Condition true pain and the offset of function, in ``z``, on reported function.
 
     Both are normal before and the reading is linear in them, so a draw from the prior moved by the gain times its
     innovation is a draw from the posterior (Matheron's rule). Ends of the scales are ignored here.
     """
-    names = ("alpha_F", "beta_F", "sd_function_patient", "sd_function")
-    c = {name: np.asarray(constants[name])[:, None] for name in names}
-    centre, spread = reading_model(covariates, constants)
-    slopes = {_PAIN: c["beta_F"] * spread, _OFFSET: c["sd_function_patient"]}
-    expected = c["alpha_F"] + c["beta_F"] * centre
-    variance = sum(s**2 for s in slopes.values()) + c["sd_function"] ** 2
-    simulated = expected + sum(s * z[i] for i, s in slopes.items()) + c["sd_function"] * error
+    expected, variance = _function_model(covariates, constants)
+    slopes = _function_slopes(covariates, constants)
+    simulated = (
+        expected + sum(s * z[i] for i, s in slopes.items()) + constants["sd_function"][:, None] * error
+    )
     for i, slope in slopes.items():
         z[i] += slope / variance * (function - simulated)
-    density = np.exp(-0.5 * (function - expected) ** 2 / variance)
-    return np.asarray(np.log(density.mean(axis=1)) - 0.5 * np.log(variance[:, 0]))
+
+
+def _chosen(
+    covariates: Covariates, density: np.ndarray, seed: int, replicates: np.ndarray, patients: int
+) -> Covariates:
+    """Choose so many of each group in proportion to a density, by systematic resampling."""
+    share = np.cumsum(density / density.sum(axis=1, keepdims=True), axis=1)
+    start = uniforms(seed, Stream.CONDUCT, replicates, 0, 1, 1)[0]
+    ticks = (np.arange(patients) + start) / patients
+    index = np.minimum((share[:, None, :] < ticks[:, :, None]).sum(axis=2), density.shape[1] - 1)
+    return changed(covariates, lambda values: np.take_along_axis(values, index, axis=1))
 
 
 def _covariates(

@@ -100,10 +100,11 @@ def between_and_within(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarr
 def explained_by_trial(mean: np.ndarray, weight: np.ndarray, constants: Mapping[str, np.ndarray]) -> float:
     """Return the share of the variance of the draws' means that the constants of the trial explain, 0 to 1.
 
-    By least squares on a full quadratic in :data:`TRIAL_CONSTANTS` (logarithms of those that are rates and
-    multipliers), adjusted for the number of its terms.
+    By least squares on a full quadratic in :data:`TRIAL_CONSTANTS` (logarithms of the rate and the
+    multiplier where they are positive), adjusted for the number of its terms.
     """
-    columns = [constants["ctx_Emax"], np.log(constants["k_B"]), np.log(constants["cell_effect"])]
+    rates = [np.log(c) if (c > 0).all() else c for c in (constants["k_B"], constants["cell_effect"])]
+    columns = [constants["ctx_Emax"], *rates]
     scores = [(c - c.mean()) / c.std() for c in columns if c.std() > 0]
     terms = [a * b for i, a in enumerate(scores) for b in scores[i:]]
     design = np.stack([np.ones_like(mean), *scores, *terms], axis=1)

@@ -9,7 +9,7 @@ moved by steps that leave the posterior as it is (preconditioned Crank-Nicolson;
 *Statistical Science* 2013;28:424).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.special import log_ndtr, ndtr
 
 from stemtrial.candidate.ensemble import Rescue, Truth, follow
 from stemtrial.candidate.participants import Participants
-from stemtrial.candidate.person import Person, virtual
+from stemtrial.candidate.person import Person, changed, virtual
 from stemtrial.candidate.summaries import Distribution
 from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH, Schedule
@@ -156,18 +156,6 @@ class Deviations:
         return Deviations(self.month, self.mean + gain * innovation, covariance), log_likelihood
 
 
-def _each(covariates: Covariates, change: Callable[[np.ndarray], np.ndarray]) -> Covariates:
-    """Return covariates with all of their arrays changed in the same way."""
-    return Covariates(
-        age=change(covariates.age),
-        bmi=change(covariates.bmi),
-        female=change(covariates.female),
-        grade=change(covariates.grade),
-        pain=change(covariates.pain),
-        pain_margin=covariates.pain_margin,
-    )
-
-
 @dataclass(frozen=True)
 class Cloud:
     """Particles with what the readings so far have taught.
@@ -223,7 +211,7 @@ class Cloud:
         ).people
         truth = follow(people, constants, given, months, rescue, numerics)
         each = {name: np.repeat(value, patients) for name, value in constants.items()}
-        flat = _each(people.covariates, lambda values: values.reshape(-1, 1))
+        flat = changed(people.covariates, lambda values: values.reshape(-1, 1))
         return cls._from(each, flat, people.z.reshape(len(people.z), -1, 1), tuple(months), truth)
 
     @classmethod
@@ -286,7 +274,7 @@ class Cloud:
         d = self.deviations
         return Cloud(
             {name: value[index] for name, value in self.constants.items()},
-            _each(self.covariates, lambda values: values[index]),
+            changed(self.covariates, lambda values: values[index]),
             self.z[:, index],
             self.months,
             self.pain[:, index],
