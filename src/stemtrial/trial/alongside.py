@@ -1,13 +1,15 @@
-"""What is analysed beside the main comparison, on the same patients: further comparisons and estimands."""
+"""What is analysed beside the main comparison, on the same patients: comparisons, estimands, factors, doses."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from stemtrial.simulation import Results
 from stemtrial.trial import multiplicity
+from stemtrial.trial.armmeans import contrasts
 from stemtrial.trial.conduct import ArmRecord
+from stemtrial.trial.doseresponse import Range, mcp_mod
 from stemtrial.trial.looks import Verdict
 from stemtrial.trial.plan import Plan
 from stemtrial.trial.question import Estimand
@@ -21,6 +23,12 @@ ADJUST = {
     "fixed_sequence": multiplicity.fixed_sequence,
     "bonferroni": multiplicity.bonferroni,
 }
+
+
+FACTORIAL = np.array([[-0.5, 0.5, -0.5, 0.5], [-0.5, -0.5, 0.5, 0.5], [1.0, -1.0, -1.0, 1.0]])
+"""Contrasts of the arms with neither, cells, exercise and both: effect of cells, of exercise, and their interaction."""
+
+EFFECTS = ("cells", "exercise", "interaction")
 
 
 def alongside(
@@ -51,6 +59,18 @@ def alongside(
     results: dict[str, np.ndarray] = {}
     if question.also_compare:
         results |= _comparisons(plan, followed, verdicts)
+    if question.factorial is not None:
+        for prefix, arms in followed.items():
+            crossed = contrasts(plan, [arms[name] for name in question.factorial.arms], FACTORIAL)
+            shown = [c.z() > -ndtri(question.level) for c in crossed[:2]]
+            shown.append(crossed[2].p < question.alpha * (2 / question.sides))
+            results[f"factorial/{prefix}estimates"] = np.stack([c.estimate for c in crossed], axis=1)
+            results[f"factorial/{prefix}shown"] = np.stack(shown, axis=1)
+    if question.dose_response is not None:
+        names = Range.of(plan.trial).arms
+        for prefix, arms in followed.items():
+            found = mcp_mod(plan, [arms[name] for name in names])
+            results |= {f"dose/{prefix}{key}": values for key, values in found.items()}
     elsewhere: Followed | None = None
     for estimand in question.also_estimands:
         there = followed

@@ -92,6 +92,8 @@ def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
         "comparisons": operating.comparisons(plan, results),
         "together": operating.together(plan, results),
         "estimands": operating.estimands(plan, results),
+        "factorial": operating.factorial(plan, results),
+        "dose_response": operating.dose_response(plan, results),
         "duration": operating.time(results),
         "cost": operating.cost(plan, results),
         "structure_weights": {"paracrine": 1.0, "status": "prior: rival structures not compared"},

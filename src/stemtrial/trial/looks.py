@@ -184,7 +184,7 @@ class Looks:
         worse = comparison.z(null - shift)
         if self.hypothesis.kind != "equivalence":
             return worse
-        return np.minimum(worse, -comparison.z(-null - shift))
+        return np.asarray(np.minimum(worse, -comparison.z(-null - shift)))
 
     def verdict(self, compare: Compare, arms: tuple[int, int], shift: float = 0.0) -> Verdict:
         """Look at the data and stop by the bounds.

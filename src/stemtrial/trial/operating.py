@@ -1,13 +1,15 @@
 """Operating characteristics besides the three probabilities: looks, sample size, estimation, errors, time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from stemtrial.errors import NumericalError
 from stemtrial.simulation import Results
+from stemtrial.trial.alongside import EFFECTS
 from stemtrial.trial.analysis import Comparison
+from stemtrial.trial.doseresponse import Range
 from stemtrial.trial.plan import Plan
 
 Json = dict[str, Any]
@@ -236,3 +238,51 @@ def cost(plan: Plan, results: Results) -> Json | None:
         return None
     found: Mapping[str, Json] = {s: spread(results[f"{prefix}cost"]) for prefix, s in SCENARIOS.items()}
     return {"currency": prices.currency, **found}
+
+
+def factorial(plan: Plan, results: Results) -> Json | None:
+    """Give main effects and interaction of a factorial design, by scenario; ``None`` for other designs.
+
+    A main effect is the mean difference with and without the factor, negative if it is better with; the interaction is
+    how far the effect of both together differs from the sum of their effects, tested both ways.
+    """
+    if plan.trial.question.factorial is None:
+        return None
+    return {
+        effect: {
+            "estimate": spread(results["factorial/estimates"][:, i]),
+            **{
+                s: probability(np.asarray(results[f"factorial/{p}shown"][:, i])) for p, s in SCENARIOS.items()
+            },
+        }
+        for i, effect in enumerate(EFFECTS)
+    }
+
+
+def dose_response(plan: Plan, results: Results) -> Json | None:
+    """Dose-ranging: whether a response is shown, in which shape, and how often each dose is picked, by scenario."""
+    if plan.trial.question.dose_response is None:
+        return None
+    given = Range.of(plan.trial)
+    names = [f"{i + 1} {c.shape}" for i, c in enumerate(given.candidates)]
+
+    def chosen(key: str, labels: Sequence[str], prefix: str) -> Json:
+        found = results[f"dose/{prefix}{key}"]
+        counted = {label: probability(np.asarray(found == i)) for i, label in enumerate(labels)}
+        return {**counted, "none": probability(np.asarray(found < 0))}
+
+    by_scenario = {
+        scenario: {
+            "shown": probability(np.asarray((results[f"dose/{prefix}z"] > given.critical).any(axis=1))),
+            "shape": chosen("shape", names, prefix),
+            "picked": {k: v for k, v in chosen("picked", given.arms, prefix).items() if k != given.arms[0]},
+        }
+        for prefix, scenario in SCENARIOS.items()
+    }
+    return {
+        "doses": dict(zip(given.arms, given.doses, strict=True)),
+        "target": given.target,
+        "critical_z": given.critical,
+        "improvement": {a: spread(results["dose/improvement"][:, i]) for i, a in enumerate(given.arms) if i},
+        **by_scenario,
+    }

@@ -1,0 +1,116 @@
+"""Contrasts among several arms by one joint analysis, in every replicate at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import stdtr
+
+from stemtrial.trial.analysis import Comparison, _within
+from stemtrial.trial.conduct import ArmRecord
+from stemtrial.trial.mmrm import fit
+from stemtrial.trial.plan import SMALL_SAMPLE, Plan
+
+_BLOCK = 1 << 21
+"""Readings analysed at a time."""
+
+
+def ancova_contrasts(
+    outcome: Sequence[np.ndarray],
+    baseline: Sequence[np.ndarray],
+    seen: Sequence[np.ndarray],
+    weights: np.ndarray,
+) -> tuple[Comparison, ...]:
+    r"""Combine the arms' means, adjusted for the baseline with one slope and one variance.
+
+    With arms' means :math:`\bar x_a, \bar y_a` and sums of squares within arms, the adjusted combination is
+    :math:`\sum w_a (\bar y_a - \hat b \bar x_a)`, with variance
+    :math:`\sigma^2 \{\sum w_a^2/n_a + (\sum w_a \bar x_a)^2 / S_{xx}\}`.
+
+    Parameters
+    ----------
+    outcome, baseline, seen
+        One of each an arm, (replicates, patients).
+    weights
+        Of the arms, adding up to 0, (contrasts, arms).
+
+    Returns
+    -------
+    tuple of Comparison
+        One a contrast.
+
+    Examples
+    --------
+    With two arms it is the analysis of covariance of the two:
+
+    >>> from stemtrial.trial.analysis import ancova
+    >>> rng = np.random.default_rng(1)
+    >>> x, y, seen = rng.normal(60, 9, (2, 1, 30)), rng.normal(50, 9, (2, 1, 30)), np.ones((2, 1, 30), bool)
+    >>> joint, pair = ancova_contrasts(y, x, seen, np.array([[-1.0, 1.0]]))[0], ancova(tuple(y), tuple(x), tuple(seen))
+    >>> bool(np.allclose([joint.estimate, joint.se], [pair.estimate, pair.se]))
+    True
+    """
+    arms = [np.stack(_within(y, x, m)) for y, x, m in zip(outcome, baseline, seen, strict=True)]
+    n, mx, my = (np.stack([a[i] for a in arms], axis=1) for i in range(3))
+    sxx, sxy, syy = (np.sum([a[i] for a in arms], axis=0) for i in (3, 4, 5))
+    df = n.sum(axis=1) - len(arms) - 1
+    possible = (n > 0).all(axis=1) & (df > 0) & (sxx > 0)
+    found = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = sxy / sxx
+        variance = np.maximum(syy - slope * sxy, 0) / df
+        for w in weights:
+            estimate = my @ w - slope * (mx @ w)
+            se = np.sqrt(variance * ((w**2 / n).sum(axis=1) + (mx @ w) ** 2 / sxx))
+            p = 2 * stdtr(df, -np.abs(estimate / se))
+            estimate, se, p = (np.where(possible, values, np.nan) for values in (estimate, se, p))
+            found.append(Comparison(estimate, se, np.where(possible, df, 0), p))
+    return tuple(found)
+
+
+def contrasts(plan: Plan, arms: Sequence[ArmRecord], weights: np.ndarray) -> tuple[Comparison, ...]:
+    """Combine arms at the main visit, by the trial's analysis of all of them together.
+
+    Parameters
+    ----------
+    plan
+        The trial.
+    arms
+        What was seen of each.
+    weights
+        Of the arms, adding up to 0, (contrasts, arms).
+
+    Returns
+    -------
+    tuple of Comparison
+        One a contrast.
+    """
+    main = plan.main_visit
+    if plan.trial.question.analysis == "ancova":
+        read = [plan.reading(arm, main) for arm in arms]
+        seen = [plan.seen(arm, main) for arm in arms]
+        return ancova_contrasts([y for y, _ in read], [x for _, x in read], seen, weights)
+    visits = range(len(plan.trial.visits_months))
+    y = np.concatenate([np.stack([plan.reading(a, v)[0] for v in visits], axis=2) for a in arms], axis=1)
+    x = np.concatenate([plan.reading(a, 0)[1] for a in arms], axis=1)
+    here = np.concatenate([np.stack([plan.seen(a, v) for v in visits], axis=2) for a in arms], axis=1)
+    x = x - x.mean(axis=1, keepdims=True)
+    member = np.repeat(np.arange(len(arms)), [a.present.shape[2] for a in arms])
+    columns = [np.ones_like(x), x]
+    columns += [np.broadcast_to((member == i).astype(float), x.shape) for i in range(1, len(arms))]
+    design = np.stack(columns, axis=2)
+    full = np.concatenate([np.zeros((len(weights), 2)), weights[:, 1:]], axis=1)
+    rows = max(1, _BLOCK // y[0].size)
+    parts = []
+    for first in range(0, len(y), rows):
+        block = slice(first, first + rows)
+        model = fit(y[block], design[block], here[block])
+        parts.append([model.contrast(w, SMALL_SAMPLE) for w in full])
+    return tuple(
+        Comparison(
+            *(
+                np.concatenate([getattr(part[i], name)[:, main] for part in parts])
+                for name in ("estimate", "se", "df", "p")
+            )
+        )
+        for i in range(len(weights))
+    )
