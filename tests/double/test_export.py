@@ -27,6 +27,12 @@ SINGLE = 2e-5
 """Readings are stored in single precision: 100 points are known to 4e-6."""
 
 
+EVENTS = """
+    - {kind: surgery, pain_above: 50, by_month_12: 0.3, relief: 15}
+    - {kind: prohibited_injection, pain_above: 40, by_month_12: 0.2, relief: 10, lasting_months: 3}
+"""
+
+
 def variant(example, folder, **changes):
     """Write the example with other sizes and the given fields of the question."""
     values = {
@@ -37,7 +43,10 @@ def variant(example, folder, **changes):
     values |= {("question", *name.split("_")) if name.startswith("endpoint_") else ("question", name): value
                for name, value in changes.items()}  # fmt: skip
     path = folder / "trial.yaml"
-    Document.read(example).replaced(values).write(path)
+    text = Document.read(example).replaced(values).text
+    if changes.get("estimand") != "hypothetical":
+        text = text.replace("\nquestion:", f"  events: {EVENTS}\n\nquestion:")
+    path.write_text(text)
     return path
 
 
@@ -57,7 +66,10 @@ def found(made):
 
 @pytest.mark.parametrize(
     ("estimand", "instrument"),
-    [("treatment_policy", "VAS"), ("composite", "VAS"), ("composite", "NRS"), ("hypothetical", "WOMAC_function")],
+    [
+        ("treatment_policy", "VAS"), ("composite", "VAS"), ("composite", "NRS"), ("hypothetical", "WOMAC_function"),
+        ("while_on_treatment", "VAS"), ("while_on_treatment", "NRS"),
+    ],
 )  # fmt: skip
 def test_ancova_of_the_marked_records_is_the_estimate_of_every_replicate(
     example, tmp_path, estimand, instrument
@@ -74,8 +86,11 @@ def test_ancova_of_the_marked_records_is_the_estimate_of_every_replicate(
         design = np.column_stack([np.ones(len(own)), own["BASE"], own["TRTPN"] == 2])
         estimates.append(np.linalg.lstsq(design, own["AVAL"].to_numpy(), rcond=None)[0][2])
     assert np.abs(np.array(estimates) - expected).max() < SINGLE
-    if estimand == "composite":
-        assert (rows["DTYPE"] == "COMPOSITE").sum() > 20
+    derived = {"composite": "COMPOSITE", "while_on_treatment": "LOCF"}.get(estimand)
+    assert set(rows["DTYPE"].dropna()) == ({derived} if derived else set())
+    assert derived is None or (rows["DTYPE"] == derived).sum() > 20
+    subjects = pd.read_parquet(tmp_path / "out" / "adsl.parquet")
+    assert (subjects["SURGFL"] == "Y").any() == (estimand != "hypothetical")
 
 
 def test_mixed_model_of_the_marked_records_is_the_estimate_too(example, tmp_path):

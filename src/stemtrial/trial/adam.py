@@ -16,7 +16,7 @@ import numpy as np
 from stemtrial import scales
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.trial import adverse
-from stemtrial.trial.conduct import INSTRUMENTS
+from stemtrial.trial.conduct import EVENTS, INSTRUMENTS
 from stemtrial.trial.datasets import Dataset, Variable
 from stemtrial.trial.protocol import Trial
 
@@ -70,6 +70,10 @@ ADSL = Dataset(
         Variable("EOSDY", "Day of Last, or First Missed, Visit", "integer", "first missed visit of those who left"),
         Variable("RESCFL", "Rescue Medication Flag", "text", "Y from the visit at which it was begun"),
         Variable("RESCDY", "Rescue Medication Start Day", "integer", "day of the visit at which it was begun"),
+        Variable("PINJFL", "Prohibited Injection Flag", "text", "Y or N, among those still seen"),
+        Variable("PINJDY", "Prohibited Injection Day", "integer", "first visit by which it had happened"),
+        Variable("SURGFL", "Surgery Flag", "text", "Y or N, among those still seen"),
+        Variable("SURGDY", "Surgery Day", "integer", "first visit by which it had happened"),
         Variable("HARMFL", "Harms of All Treatments Published", "text",
                  "N where no published arm counts events of a treatment: its absence from ADAE means nothing"),
         _SIMULATED,
@@ -94,8 +98,13 @@ ADQS = Dataset(
         Variable("CHG", "Change from Baseline", "number", "AVAL - BASE, negative is better; empty at baseline"),
         Variable("PCHG", "Percent Change from Baseline", "number", "100 CHG / BASE; empty where BASE is 0"),
         Variable("ABLFL", "Baseline Record Flag", "text", "Y at baseline"),
-        Variable("DTYPE", "Derivation Type", "text",
-                 "COMPOSITE: not improved because of rescue, the worse of the reading and the baseline"),
+        Variable(
+            "DTYPE",
+            "Derivation Type",
+            "text",
+            "after rescue or another intercurrent event. COMPOSITE: not improved, the worse of the reading and the "
+            "baseline. LOCF: the last reading before the event",
+        ),
         Variable("CRIT1FL", "Improved by the MCID", "text",
                  "Y or N; empty at baseline and where no important difference is on record"),
         Variable("CRIT2FL", "Improved by 30 Percent", "text", "Y or N; empty at baseline"),
@@ -206,9 +215,19 @@ class Subjects:
             return np.round(self.reading("VAS", month), -1)
         return np.asarray(self.rows[f"{instrument}_{month:g}"], float)
 
-    def rescued(self, month: float) -> np.ndarray:
-        """Whether rescue medicine had begun before the visit of a month, (subjects,)."""
-        return np.asarray(self.rows["rescue_month"] < month)
+    def month_of(self, what: str) -> np.ndarray:
+        """Return the month of a column such as ``left_by_month``, exactly that of the visit; NaN for none."""
+        if f"{what}_month" not in self.rows:
+            return np.full(self.n, np.nan)
+        visits = np.array(self.trial.visits_months)
+        stored = self.rows[f"{what}_month"]
+        nearest = np.abs(visits.astype(np.float32) - np.nan_to_num(stored)[:, None]).argmin(axis=1)
+        return np.where(np.isnan(stored), np.nan, visits[nearest])
+
+    def disturbed(self, month: float) -> np.ndarray:
+        """Whether rescue medicine or another intercurrent event had begun before the visit of a month, (subjects,)."""
+        happened = [self.month_of(kind) <= month for kind in EVENTS]
+        return np.asarray(np.logical_or.reduce([self.month_of("rescue") < month, *happened]))
 
 
 def worded(codes: np.ndarray, words: Sequence[str | None]) -> "pa.Array":
@@ -221,7 +240,7 @@ def worded(codes: np.ndarray, words: Sequence[str | None]) -> "pa.Array":
 def subject_level(subjects: Subjects) -> "pa.Table":
     """Return ``ADSL``."""
     trial, rows = subjects.trial, subjects.rows
-    left, rescue = rows["left_by_month"].astype(float), rows["rescue_month"].astype(float)
+    left, rescue = subjects.month_of("left_by"), subjects.month_of("rescue")
     everybody = np.arange(subjects.n)
     same, code = np.zeros(subjects.n, int), rows["arm"] + 1
     unknown = np.array([bool(adverse.without_counts(trial, arm)) for arm in trial.ordered_arms])
@@ -245,8 +264,12 @@ def subject_level(subjects: Subjects) -> "pa.Table":
             **dict.fromkeys(("RANDFL", "ITTFL", "SAFFL"), always),
             "EOSSTT": worded(np.isnan(left), ("DISCONTINUED", "COMPLETED")),
             "EOSDY": study_day(np.where(np.isnan(left), trial.horizon_months, left)),
-            "RESCFL": worded(~np.isnan(rescue), ("N", "Y")),
-            "RESCDY": _integers(study_day(np.nan_to_num(rescue)), np.isnan(rescue)),
+            **_begun("RESC", rescue),
+            **{
+                name: column
+                for prefix, kind in (("PINJ", "prohibited_injection"), ("SURG", "surgery"))
+                for name, column in _begun(prefix, _while_seen(subjects.month_of(kind), left)).items()
+            },
             "HARMFL": worded(unknown[rows["arm"]], ("Y", "N")),
         }
     )
@@ -254,6 +277,8 @@ def subject_level(subjects: Subjects) -> "pa.Table":
 
 def questionnaires(subjects: Subjects) -> "pa.Table":
     """Return ``ADQS``, sorted by subject, parameter and visit.
+
+    Where the estimand counts something else than the reading, a derived record stands beside it (``DTYPE``).
 
     The records with ``ANL02FL`` are those of the main analysis: analysed by it, they give the estimate of the virtual
     trial, to the single precision in which readings are stored.
@@ -266,16 +291,13 @@ def questionnaires(subjects: Subjects) -> "pa.Table":
         base = subjects.reading(instrument, 0)
         for visit, month in enumerate(months):
             seen = subjects.reading(instrument, month)
-            composite = (question.estimand == "composite") & (visit > 0) & subjects.rescued(month)
-            blocks.append(_block(subjects, instrument, month, seen, base, ~composite))
-            if composite.any():
-                worse = np.where(composite, np.maximum(seen, base), np.nan)
-                blocks.append(
-                    _block(subjects, instrument, month, worse, base, composite)
-                    | {"derived": np.ones(subjects.n, np.int8)}
-                )
-            for block in blocks[-1 - bool(composite.any()) :]:
-                block |= {"number": np.full(subjects.n, number), "visit": np.full(subjects.n, visit)}
+            kind, counts, derived = _derivation(subjects, instrument, visit)
+            place = {"number": np.full(subjects.n, number), "visit": np.full(subjects.n, visit)}
+            blocks.append(_block(subjects, instrument, month, seen, base, ~derived) | place)
+            if derived.any():
+                value = np.where(derived, counts, np.nan)
+                as_derived = {"derived": np.full(subjects.n, kind)}
+                blocks.append(_block(subjects, instrument, month, value, base, derived) | place | as_derived)
     rows = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     here = np.flatnonzero(~np.isnan(rows["AVAL"]))
     order = here[np.lexsort([rows[key][here] for key in ("derived", "visit", "number", "who")])]
@@ -294,12 +316,37 @@ def questionnaires(subjects: Subjects) -> "pa.Table":
                 100 * rows["CHG"], rows["BASE"], out=np.full(len(order), np.nan), where=rows["BASE"] != 0
             ),
             "ABLFL": worded(rows["visit"] == 0, (None, "Y")),
-            "DTYPE": worded(rows["derived"], (None, "COMPOSITE")),
+            "DTYPE": worded(rows["derived"], DERIVED),
             **{name: worded(rows[name], (None, "N", "Y")) for name in ("CRIT1FL", "CRIT2FL", "CRIT3FL")},
             **{name: worded(rows[name], (None, "Y")) for name in ("ANL01FL", "ANL02FL")},
             **{name: rows[name] for name in ("AVAL", "BASE", "CHG")},
         }
     )
+
+
+DERIVED = (None, "COMPOSITE", "LOCF")
+
+
+def _derivation(subjects: Subjects, instrument: str, visit: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return what the estimand counts in place of the reading at a visit (0 the baseline), and for whom.
+
+    Returns
+    -------
+    tuple
+        Index into ``DERIVED``, the values and whether they are derived, (subjects,) each.
+    """
+    months = (0.0, *subjects.trial.visits_months)
+    seen, base = subjects.reading(instrument, months[visit]), subjects.reading(instrument, 0)
+    disturbed = subjects.disturbed(months[visit]) & (visit > 0)
+    match subjects.trial.question.estimand:
+        case "composite":
+            return 1, np.maximum(seen, base), disturbed
+        case "while_on_treatment":
+            course = np.stack([subjects.reading(instrument, month) for month in months[: visit + 1]])
+            last = np.sum([~subjects.disturbed(month) for month in months[1 : visit + 1]], axis=0, dtype=int)
+            return 2, np.take_along_axis(course, np.broadcast_to(last, (1, subjects.n)), axis=0)[0], disturbed
+        case _:
+            return 0, seen, np.zeros(subjects.n, bool)
 
 
 def _block(
@@ -363,6 +410,20 @@ def adverse_events(subjects: Subjects) -> "pa.Table":
             "AESRC": worded(which, [risk.source for risk in risks]),
         }
     )
+
+
+def _while_seen(month: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return months of events, NaN where the patient had left by then."""
+    return np.where(month < np.nan_to_num(left, nan=np.inf), month, np.nan)
+
+
+def _begun(prefix: str, month: np.ndarray) -> "dict[str, pa.Array]":
+    """Return flag and day of something that began at a visit; NaN is never."""
+    never = np.isnan(month)
+    return {
+        f"{prefix}FL": worded(~never, ("N", "Y")),
+        f"{prefix}DY": _integers(study_day(np.nan_to_num(month)), never),
+    }
 
 
 def _integers(values: np.ndarray, missing: np.ndarray) -> "pa.Array":

@@ -110,7 +110,7 @@ def _observations(subjects: Subjects) -> Iterator[Block]:
 
 def _doses(subjects: Subjects) -> Iterator[Block]:
     trial, rows = subjects.trial, subjects.rows
-    left = np.nan_to_num(rows["left_by_month"].astype(float), nan=np.inf)
+    left = np.nan_to_num(subjects.month_of("left_by"), nan=np.inf)
     end = np.minimum(left, trial.horizon_months)
     for index, arm in enumerate(trial.ordered_arms):
         own = np.flatnonzero(rows["arm"] == index)
@@ -126,9 +126,9 @@ def _doses(subjects: Subjects) -> Iterator[Block]:
                 yield _dose(on, treatment.name, treatment.from_month, days, 1)
     rescue = trial.conduct.rescue_analgesia
     if rescue is not None:
-        start = rows["rescue_month"].astype(float)
+        start = subjects.month_of("rescue")
         for month in trial.visits_months:
-            on = np.flatnonzero((start == np.float32(month)) & (end > month))
+            on = np.flatnonzero((start == month) & (end > month))
             yield _dose(on, rescue.drug, month, (end[on] - month) * DAYS_PER_MONTH, 1)
 
 

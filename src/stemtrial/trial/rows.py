@@ -21,7 +21,8 @@ def table(
     """One row a patient: identity, covariates, readings by instrument and month, leaving and rescue.
 
     Readings after a patient left are null, as a trial would have them. ``left_by_month`` is the first visit missed
-    and ``rescue_month`` the visit at which rescue medicine began; null where neither happened.
+    and ``rescue_month`` the visit at which rescue medicine began; of other intercurrent events the protocol declares,
+    ``KIND_month`` is the first visit by which it had happened, also after the patient left. Null where it never did.
     """
     import pyarrow as pa
 
@@ -37,8 +38,8 @@ def table(
             ).dictionary_decode(),
             "patient": np.tile(np.arange(shape[1], dtype=np.int32), shape[0]),
         }
-        for name, kind in (("age", np.float32), ("bmi", np.float32), ("female", bool), ("grade", np.int8)):
-            columns[name] = getattr(covariates, name).ravel().astype(kind)
+        for name, form in (("age", np.float32), ("bmi", np.float32), ("female", bool), ("grade", np.int8)):
+            columns[name] = getattr(covariates, name).ravel().astype(form)
         for name in INSTRUMENTS:
             columns[f"{name}_0"] = record.baseline[name].ravel().astype(np.float32)
             for v, month in enumerate(months):
@@ -48,6 +49,8 @@ def table(
         # A patient is marked as rescued from the visit after the start; the last visit cannot start one that counts.
         started = np.concatenate([record.rescued[1:], record.rescued[-1:]])
         columns["rescue_month"] = _first(started, months)
+        for kind, happened in record.events.items():
+            columns[f"{kind}_month"] = _first(happened, months)
         tables.append(pa.table(columns))
     return pa.concat_tables(tables)
 
