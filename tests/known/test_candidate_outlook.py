@@ -10,11 +10,12 @@ import pytest
 from scipy.spatial.distance import mahalanobis
 from scipy.stats import chi2
 
+from stemtrial.calibration.belief import Prior
 from stemtrial.candidate import outlook as module
 from stemtrial.candidate.applicability import applicability
 from stemtrial.candidate.options import PRODUCTS, combine, harms, named, standard
 from stemtrial.candidate.participants import ArmMoments, participants
-from stemtrial.candidate.person import Person
+from stemtrial.candidate.person import Person, reading_model, virtual
 from stemtrial.candidate.summaries import (
     between_and_within,
     distribution,
@@ -23,6 +24,7 @@ from stemtrial.candidate.summaries import (
     quantiles,
 )
 from stemtrial.population.covariates import correlations
+from stemtrial.population.patients import enrol
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -223,3 +225,13 @@ def test_lasting_is_counted_among_those_who_responded() -> None:
     assert {m: i.estimate for m, i in found.lasting.items()} == {6.0: 0, 12.0: 50, 24.0: 0}
     assert {m: i.estimate for m, i in found.late.items()} == {6.0: 0, 12.0: 0, 24.0: 50}
     assert found.specific.estimate == 0
+
+
+def test_pain_given_its_reading_is_as_enrolment_draws_it() -> None:
+    constants = Prior().draw(1, np.arange(20))
+    people = virtual(
+        Person("knee_oa", age=60), participants("knee_oa"), constants, 1, np.arange(20), 50
+    ).people
+    centre, spread = reading_model(people.covariates, constants)
+    drawn = enrol(people, constants, autologous=False).pain
+    assert drawn == pytest.approx(np.clip(centre + spread * people.z[0], 1, 99), abs=1e-9)
