@@ -129,3 +129,65 @@ def test_completeness(own):
     rows = list(csv.DictReader(io.StringIO(run("completeness", "--csv").stdout)))
     assert {row["provenance"] for row in rows} == {"shipped"}
     assert {row["state"] for row in rows if row["item"] == "passage"} == {"not recorded in the tables"}
+
+
+KNEE = ("--indication", "knee_oa")
+PAIN = (*KNEE, "--outcome", "pain", "--months", "6")
+HARM = (*KNEE, "--outcome", "harm", "--event", "serious_any", "--comparator", "hyaluronic_acid")
+
+
+def test_a_synthesis_takes_the_users_rows_beside_the_shipped_and_marks_them(own, tmp_path):
+    asked = ("meta", *PAIN, "--comparator", "hyaluronic_acid")
+    before, done = run(*asked, "--json"), run(*asked, "--also", own, "--out", tmp_path / "page", "--json")
+    assert (before.returncode, done.returncode, done.stderr) == (0, 0, "")
+    shipped, both = json.loads(before.stdout), json.loads(done.stdout)
+    assert shipped["users"] == []
+    assert both["users"] == ["nct99999998"]
+    assert both["evidence_hash"] != shipped["evidence_hash"] == load().hash
+    marks = {study["contrast"]["trial_id"]: study["provenance"] for study in both["studies"]}
+    assert {name for name, mark in marks.items() if mark == "user"} == {"nct99999998"}
+    assert marks.keys() - {"nct99999998"} == {s["contrast"]["trial_id"] for s in shipped["studies"]}
+    assert "(yours)" in (tmp_path / "page" / "forest.svg").read_text(encoding="utf-8")
+    assert "(yours)" in (tmp_path / "page" / "synthesis.html").read_text(encoding="utf-8")
+    printed = run(*asked, "--also", own).stdout
+    assert sum(line.startswith("Nct99999998 (yours)") for line in printed.splitlines()) == 1
+    assert "Rows of yours stand beside the shipped ones" in printed
+    rows = list(csv.DictReader(io.StringIO(run(*asked, "--also", own, "--csv").stdout)))
+    assert [row["trial_id"] for row in rows if row["provenance"] == "user"] == ["nct99999998"]
+    assert "yours" not in run(*asked).stdout
+
+
+def test_a_synthesis_of_harms_names_the_users_trial_even_where_it_is_left_out(own):
+    done = run("meta", *HARM, "--also", own)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nct99999998 (yours): not reported for the comparator" in done.stdout
+    assert json.loads(run("meta", *HARM, "--also", own, "--json").stdout)["users"] == ["nct99999998"]
+
+
+def test_a_network_and_benefit_and_harm_mark_the_users_rows(own, tmp_path):
+    asked = ("network", *PAIN, "--reference", "hyaluronic_acid", "--scheme", "all_cells")
+    done = run(*asked, "--also", own, "--out", tmp_path / "network", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["users"] == ["nct99999998"]
+    assert {row["trial_id"] for row in found["comparisons"] if row["provenance"] == "user"} == {"nct99999998"}
+    page = (tmp_path / "network" / "synthesis.html").read_text(encoding="utf-8")
+    assert "Nct99999998 (yours)" in page
+    assert "(1 yours)" in page
+    done = run("benefit-harm", *KNEE, "--also", own, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line for option in json.loads(done.stdout)["options"] for line in option["harms"]]
+    assert {name for line in lines for name in line["users"]} == {"nct99999998"}
+    assert any(not line["users"] for line in lines)
+    assert "of them yours" in " ".join(run("benefit-harm", *KNEE, "--also", own).stdout.split())
+
+
+def test_own_rows_stand_beside_the_shipped_or_in_their_place(own):
+    done = run("meta", *PAIN, "--comparator", "saline", "--also", own, "--evidence", own)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--evidence and --also exclude each other" in done.stderr
+
+
+def test_no_command_changes_the_shipped_tables(own):
+    assert run("list", "--json").returncode == 0
+    assert json.loads(run("list", "--json").stdout)["evidence_hash"] == load().hash

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stemtrial.cli.output import command_line, print_json, tables
+
 
 def claims(
     names: Annotated[
@@ -28,18 +30,16 @@ def claims(
     """
     from stemtrial.claims.assessing import assess, document
     from stemtrial.claims.claim import find
-    from stemtrial.cli.evidence import _print_json, _tables
-    from stemtrial.cli.meta import command_line
 
     asked = find(tuple(names or ()))
-    evidence = _tables(also)
+    evidence = tables(also)
     found = [assess(name, claim, evidence) for name, claim in asked.items()]
     if out is not None:
         from stemtrial.report.claimspage import write_claims
 
         write_claims(out, found, evidence, command_line())
     if as_json:
-        _print_json({"evidence_hash": evidence.hash, "claims": [document(each) for each in found]})
+        print_json({"evidence_hash": evidence.hash, "claims": [document(each) for each in found]})
         return
     from stemtrial.cli.claims_view import print_claims
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stemtrial.claims.assessing import Assessment, PartResult
-from stemtrial.cli.evidence_view import _console, _heading, _print_table
+from stemtrial.cli import terminal
 from stemtrial.report.claimtables import (
     change_words,
     estimate_words,
@@ -20,12 +20,12 @@ from stemtrial.report.figure import Table
 
 def print_claims(found: Sequence[Assessment], out: Path | None) -> None:
     """Print verdicts: one claim in full, several as a table."""
-    console = _console()
+    console = terminal.console()
     if len(found) == 1:
         _print_claim(console, found[0])
     else:
         rows = [row for each in found for row in _rows(each)]
-        _print_table(console, ("Claim", "Verdict", "P", "Certainty", "Part", "Estimate (95 %)"), rows)
+        terminal.print_table(console, ("Claim", "Verdict", "P", "Certainty", "Part", "Estimate (95 %)"), rows)
         console.print(
             "P: probability that the claim holds; of several parts all must hold, and two numbers are its bounds.\n"
             "Supported needs P >= 0.95, contradicted P <= 0.05, and both a certainty at least moderate."
@@ -52,7 +52,7 @@ def _print_claim(console: Console, found: Assessment) -> None:
     console.print(found.sentence)
     for result in found.parts:
         _print_part(console, result)
-    _heading(console, "The verdict with narrower sets of studies")
+    terminal.heading(console, "The verdict with narrower sets of studies")
     _table(console, sensitivity_table(found))
     console.print(f"Rival structures: {found.structures}.")
     console.print(
@@ -61,7 +61,7 @@ def _print_claim(console: Console, found: Assessment) -> None:
 
 
 def _print_part(console: Console, result: PartResult) -> None:
-    _heading(console, f"{heading(result.name.replace('_', ' '))}: {result.part.asks}")
+    terminal.heading(console, f"{heading(result.name.replace('_', ' '))}: {result.part.asks}")
     console.print(estimate_words(result))
     console.print(
         f"P {probability_words(result.judged)}, certainty {result.judged.certainty.replace('_', ' ')}"
@@ -79,4 +79,4 @@ def _print_part(console: Console, result: PartResult) -> None:
 
 
 def _table(console: Console, table: Table) -> None:
-    _print_table(console, table.columns, table.rows)
+    terminal.print_table(console, table.columns, table.rows)

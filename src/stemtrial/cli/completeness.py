@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemtrial.cli.output import one_format, print_csv, print_json, tables
+
 if TYPE_CHECKING:
     from stemtrial.evidence.completeness import Completeness
 
@@ -25,19 +27,18 @@ def completeness(
     """
     from dataclasses import asdict
 
-    from stemtrial.cli.evidence import _one_format, _print_csv, _print_json, _tables
     from stemtrial.evidence import Selection
     from stemtrial.evidence.completeness import ITEMS
     from stemtrial.evidence.completeness import completeness as measure
 
-    _one_format(as_json, as_csv)
-    evidence = _tables(also)
+    one_format(as_json, as_csv)
+    evidence = tables(also)
     selection = Selection(indication=tuple(indication or ()))
     found = measure(selection.of(evidence))
     provenance = {trial.trial_id: trial.provenance for trial in found.trials}
     rows = [asdict(each) | {"provenance": provenance[each.trial_id]} for each in found.findings]
     if as_json:
-        _print_json(
+        print_json(
             {
                 "evidence_hash": evidence.hash,
                 "filters": selection.asked,
@@ -50,20 +51,20 @@ def completeness(
             }
         )
     elif as_csv:
-        _print_csv(rows)
+        print_csv(rows)
     else:
         _print(found, evidence.hash)
 
 
 def _print(found: "Completeness", evidence_hash: str) -> None:
-    from stemtrial.cli.evidence_view import _console, _heading, _print_table
+    from stemtrial.cli import terminal
     from stemtrial.evidence.completeness import ITEMS
 
-    console = _console()
+    console = terminal.console()
     recorded = [item for item in ITEMS if item.concerns != "nothing"]
     counted = [(item, found.of_item(item.name)) for item in recorded]
-    _heading(console, "By item, number of trials")
-    _print_table(
+    terminal.heading(console, "By item, number of trials")
+    terminal.print_table(
         console,
         ("Item", "Asks for", "Reported>", "Partly>", "Missing>", "Not applicable>"),
         (
@@ -77,8 +78,8 @@ def _print(found: "Completeness", evidence_hash: str) -> None:
     )
     absent = [f"{item.name} ({item.label})" for item in ITEMS if item.concerns == "nothing"]
     console.print(f"Not recorded in the tables: {'; '.join(absent)}.")
-    _heading(console, "By trial, number of items")
-    _print_table(
+    terminal.heading(console, "By trial, number of items")
+    terminal.print_table(
         console,
         ("Trial", "Whose", "Reported>", "Partly>", "Missing>", "Missing items"),
         (

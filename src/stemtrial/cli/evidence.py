@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemtrial.cli import completeness, evidence_import, meta, network
+from stemtrial.cli.output import one_format, print_csv, print_json, tables
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ def list_(
     """
     from stemtrial.evidence import Selection
 
-    _one_format(as_json, as_csv)
+    one_format(as_json, as_csv)
     makers = {"trials": _trial_rows, "arms": _arm_rows, "outcomes": _outcome_rows, "events": _event_rows}
     if table not in makers:
         raise InputError(Problem("is not known", field="--table", value=table, allowed=", ".join(makers)))
-    evidence = _tables(also)
+    evidence = tables(also)
     selection = Selection(
         indication=tuple(indication or ()),
         blinding=tuple(blinding or ()),
@@ -66,7 +67,7 @@ def list_(
     selected = selection.of(evidence)
     if as_json:
         rows = makers[table](selected)
-        _print_json(
+        print_json(
             {
                 "evidence_hash": evidence.hash,
                 "filters": selection.asked,
@@ -76,7 +77,7 @@ def list_(
             }
         )
     elif as_csv:
-        _print_csv(makers[table](selected))
+        print_csv(makers[table](selected))
     else:
         from stemtrial.cli import evidence_view
 
@@ -93,8 +94,8 @@ def show(
     ] = False,
 ) -> None:
     """Show a trial: its arms, outcomes and adverse events, each number with its source."""
-    _one_format(as_json, as_csv)
-    evidence = _tables(also)
+    one_format(as_json, as_csv)
+    evidence = tables(also)
     only = _only(evidence, evidence.trial(trial_id))
     if as_json:
         sources = sorted(
@@ -104,7 +105,7 @@ def show(
                 for row in rows
             }
         )
-        _print_json(
+        print_json(
             {
                 "evidence_hash": evidence.hash,
                 "trial": only.trials[0].cells() | _whose(only.trials[0]),
@@ -115,7 +116,7 @@ def show(
             }
         )
     elif as_csv:
-        _print_csv(_outcome_rows(only))
+        print_csv(_outcome_rows(only))
     else:
         from stemtrial.cli import evidence_view
 
@@ -127,17 +128,6 @@ app.command()(network.network)
 app.command()(network.benefit_harm)
 app.command("import")(evidence_import.import_)
 app.command()(completeness.completeness)
-
-
-def _tables(also: Path | None) -> "Evidence":
-    """Return the shipped evidence, with the rows of a folder beside it."""
-    from stemtrial.evidence import load
-
-    if also is None:
-        return load()
-    from stemtrial.evidence.merging import merge
-
-    return merge(load(), load(also))
 
 
 def _whose(row: "Row") -> dict[str, str]:
@@ -205,34 +195,3 @@ def _event_rows(evidence: "Evidence") -> list[dict[str, Any]]:
 def _source(evidence: "Evidence", reference_id: str) -> dict[str, str | None]:
     reference = evidence.reference(reference_id)
     return {"source_citation": reference.citation, "source_doi": reference.doi, "source_url": reference.url}
-
-
-def _one_format(as_json: bool, as_csv: bool) -> None:
-    if as_json and as_csv:
-        raise InputError(
-            Problem("exclude each other", field="--json and --csv", hint="choose one of the two")
-        )
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    import json
-
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def _print_csv(rows: list[dict[str, Any]]) -> None:
-    """Print rows as CSV in the manner of the shipped tables: lists joined by semicolons, flags in words."""
-    import csv
-    import sys
-
-    def cell(value: object) -> object:
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, float):
-            return f"{value:.10g}"
-        return ";".join(str(cell(part)) for part in value) if isinstance(value, list | tuple) else value
-
-    if rows:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(rows[0])
-        writer.writerows([cell(value) for value in row.values()] for row in rows)

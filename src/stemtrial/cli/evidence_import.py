@@ -51,9 +51,9 @@ def import_(
 
         done = import_record(file, out, arms=_said(arm or []), indication=indication)
     if as_json:
-        from stemtrial.cli.evidence import _print_json
+        from stemtrial.cli.output import print_json
 
-        _print_json(_document(done))
+        print_json(_document(done))
     else:
         _print(done)
     _refuse(done, str(file))

@@ -1,21 +1,18 @@
 """Evidence on the terminal: tables of trials, arms, outcomes and events, with numbered sources and notes."""
 
-import os
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from typing import get_args
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from stemtrial.cli import terminal
 from stemtrial.evidence import Evidence
 from stemtrial.evidence.schema import Arm, Event, Outcome, Row, Trial
 from stemtrial.evidence.vocabulary import Construct
 from stemtrial.scales import instrument
 
-_PIPED_WIDTH = 150
 _LEGEND = "0-100: the printed scores on 0 to 100, lower is better; a change is negative when better."
 _ACRONYMS = {"bmac", "bmmnc", "hsc", "mfat", "nsaid", "oa", "prp", "rct", "svf"}
 _STATISTICS = {
@@ -51,10 +48,10 @@ class Sources:
     def print(self, console: Console) -> None:
         """Print the reasons and the references."""
         if self.notes:
-            _heading(console, "Reasons for the reliability")
+            terminal.heading(console, "Reasons for the reliability")
             for note, letter in self.notes.items():
                 console.print(f"  ({letter}) {note}")
-        _heading(console, "Sources")
+        terminal.heading(console, "Sources")
         grid = Table.grid(padding=(0, 1))
         grid.add_column(justify="right")
         grid.add_column(overflow="fold")
@@ -71,7 +68,7 @@ class Sources:
 
 def print_list(table: str, selected: Evidence, whole: Evidence) -> None:
     """Print the selected trials, arms, outcomes or events and what share of the evidence they are."""
-    console = _console()
+    console = terminal.console()
     sources = Sources(whole)
     if table == "trials":
         _print_trials(console, selected)
@@ -98,10 +95,10 @@ def print_list(table: str, selected: Evidence, whole: Evidence) -> None:
 def print_trial(evidence: Evidence) -> None:
     """Print the one trial of the evidence: design, arms, outcomes by instrument, adverse events, sources."""
     (trial,) = evidence.trials
-    console = _console()
+    console = terminal.console()
     sources = Sources(evidence)
     _print_design(console, trial, sources)
-    _heading(console, "Arms, comparators first")
+    terminal.heading(console, "Arms, comparators first")
     arms = sorted(evidence.arms, key=lambda arm: arm.role != "control")
     _print_arms(console, arms, sources)
     order = {arm.arm_id: place for place, arm in enumerate(arms)}
@@ -110,11 +107,11 @@ def print_trial(evidence: Evidence) -> None:
         outcomes = tuple(group)
         first = outcomes[0]
         title = f"{_words(first.construct).capitalize()}: {_label(first.instrument)}"
-        _heading(console, f"{title} ({_range(first)})")
+        terminal.heading(console, f"{title} ({_range(first)})")
         _print_outcomes(console, outcomes, sources)
     console.print(f"\n{_LEGEND}" if rows else "\nNo outcome of this trial was read.")
     if evidence.events:
-        _heading(console, "Adverse events")
+        terminal.heading(console, "Adverse events")
         events = sorted(evidence.events, key=lambda row: (row.event, row.follow_up_months, order[row.arm_id]))
         _print_events(console, events, sources)
     sources.print(console)
@@ -162,7 +159,7 @@ def _print_trials(console: Console, evidence: Evidence) -> None:
         )
 
     columns = ("Trial", "Whose", "Indication", "Design, blinding", "N>", "Months>", "Under study", "Against")
-    _print_table(console, (*columns, "Pain>", "Bias"), map(cells, evidence.trials))
+    terminal.print_table(console, (*columns, "Pain>", "Bias"), map(cells, evidence.trials))
 
 
 def _print_arms(console: Console, arms: Iterable[Arm], sources: Sources, with_trial: bool = False) -> None:
@@ -198,7 +195,7 @@ def _print_arms(console: Console, arms: Iterable[Arm], sources: Sources, with_tr
         "Age>",
         "Female>",
     )
-    _print_table(console, (*columns, "BMI>", "Severity", "Source"), map(cells, arms))
+    terminal.print_table(console, (*columns, "BMI>", "Severity", "Source"), map(cells, arms))
 
 
 def _print_outcomes(
@@ -221,7 +218,7 @@ def _print_outcomes(
         )
 
     columns = ("Trial", "Whose", "Instrument", "Month>", "Arm", "N>", "Statistic", "As printed>", "0-100>")
-    _print_table(console, (*columns, "Use", "Reliability", "Source"), map(cells, rows))
+    terminal.print_table(console, (*columns, "Use", "Reliability", "Source"), map(cells, rows))
 
 
 def _print_events(
@@ -242,7 +239,7 @@ def _print_events(
         )
 
     columns = ("Trial", "Whose", "Event", "Arm", "Patients>", "Share>", "Months>", "Use", "Reliability")
-    _print_table(console, (*columns, "Source"), map(cells, rows))
+    terminal.print_table(console, (*columns, "Source"), map(cells, rows))
 
 
 def _whose(row: Row) -> str:
@@ -326,37 +323,3 @@ def _number(value: float | None) -> str:
 
 def _letter(index: int) -> str:
     return (_letter(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
-
-
-def _heading(console: Console, text: str) -> None:
-    console.print(f"\n{text}", style="bold")
-
-
-def _print_table(console: Console, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print rows, leaving out columns that are empty; a name that ends in > is aligned to the right."""
-    cells = list(rows)
-    used = [index for index in range(len(columns)) if any(row[index] for row in cells)]
-    texts = [[columns[index].rstrip(">"), *(row[index] for row in cells)] for index in used]
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for index, column, width in zip(used, texts, _widths(texts, console.width - 2 * len(used)), strict=True):
-        right = columns[index].endswith(">")
-        table.add_column(column[0], justify="right" if right else "left", width=width, overflow="fold")
-    for row in cells:
-        table.add_row(*(row[index] for index in used))
-    console.print(table)
-
-
-def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int | None]:
-    """Share the room so that no word is broken, or return None for each column where that is impossible."""
-    least = [max(len(word) for text in column for word in text.split()) for column in columns]
-    wished = [max(map(len, column)) - low for column, low in zip(columns, least, strict=True)]
-    spare = room - sum(least)
-    if spare < 0:
-        return [None] * len(columns)
-    share = min(1.0, spare / max(1, sum(wished)))
-    return [low + int(share * wish) for low, wish in zip(least, wished, strict=True)]
-
-
-def _console() -> Console:
-    fixed = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH
-    return Console(width=fixed, markup=False, highlight=False)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemtrial.cli.output import command_line, one_format, print_csv, print_json, tables
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ def meta(
         Words,
         typer.Option(help="What differs from your question: population, product, dose, comparator, outcome."),
     ] = None,
-    evidence: Annotated[Path | None, typer.Option(help="Folder with your own tables.")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Folder with your own tables in place of the shipped.")
+    ] = None,
+    also: Annotated[Path | None, typer.Option(help="Folder with your own rows, beside the shipped.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the page, figures (SVG) and data.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
@@ -71,11 +75,10 @@ def meta(
 
     Differences are cells minus comparator on 0-100, lower is better.
     """
-    from stemtrial.cli.evidence import _one_format
     from stemtrial.evidence import load
     from stemtrial.evidence.scope import Scope, judged
 
-    _one_format(as_json, as_csv)
+    one_format(as_json, as_csv)
     if (outcome == "harm") != (event is not None):
         raise InputError(
             Problem(
@@ -89,7 +92,10 @@ def meta(
         raise InputError(
             Problem("is needed", field=missing, hint="for instance --comparator saline --months 6")
         )
-    tables = judged(load(evidence), _judgements(risk_of_bias or []))
+    if evidence is not None and also is not None:
+        hint = "--evidence stands in place of the shipped tables, --also beside them"
+        raise InputError(Problem("exclude each other", field="--evidence and --also", hint=hint))
+    rows = judged(load(evidence) if evidence else tables(also), _judgements(risk_of_bias or []))
     scope = Scope(
         indication=indication,
         comparator=tuple(comparator or ()),
@@ -100,7 +106,7 @@ def meta(
         exclude_high_risk=exclude_high_risk,
     )
     if event is not None:
-        _events(tables, scope, event, shared_control, out, as_json, as_csv)
+        _events(rows, scope, event, shared_control, out, as_json, as_csv)
         return
     from stemtrial.evidence.groups import Rules
     from stemtrial.evidence.metaanalysis import analyse
@@ -109,7 +115,7 @@ def meta(
 
     assert months is not None
     found = analyse(
-        tables,
+        rows,
         scope=scope,
         outcome=outcome,
         month=months,
@@ -146,16 +152,13 @@ def meta(
         from stemtrial.report.metapage import meta_page
         from stemtrial.report.synthesispage import write
 
-        write(out, meta_page(found, tables, command_line(), certainty), data)
+        write(out, meta_page(found, rows, command_line(), certainty), data)
     if as_json:
-        from stemtrial.cli.evidence import _print_json
-
-        _print_json(data)
+        print_json(data)
     elif as_csv:
-        from stemtrial.cli.evidence import _print_csv
         from stemtrial.cli.meta_view import study_rows
 
-        _print_csv(study_rows(found))
+        print_csv(study_rows(found))
     else:
         from stemtrial.cli.meta_view import print_synthesis
 
@@ -163,44 +166,33 @@ def meta(
 
 
 def _events(
-    tables: "Evidence", scope: "Scope", event: str, shared: str, out: Path | None, as_json: bool, as_csv: bool
+    evidence: "Evidence",
+    scope: "Scope",
+    event: str,
+    shared: str,
+    out: Path | None,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     from stemtrial.evidence.eventsynthesis import synthesise_events
     from stemtrial.evidence.plain import plain
 
-    found = synthesise_events(tables, scope=scope, event=event, shared_control=shared, level=0.95)  # type: ignore[arg-type]
+    found = synthesise_events(evidence, scope=scope, event=event, shared_control=shared, level=0.95)  # type: ignore[arg-type]
     if out is not None:
         from stemtrial.report.eventpage import event_page
         from stemtrial.report.synthesispage import write
 
-        write(out, event_page(found, tables, command_line()), plain(found))
+        write(out, event_page(found, evidence, command_line()), plain(found))
     if as_json:
-        from stemtrial.cli.evidence import _print_json
-
-        _print_json(plain(found))
+        print_json(plain(found))
     elif as_csv:
-        from stemtrial.cli.evidence import _print_csv
         from stemtrial.cli.meta_view import event_rows
 
-        _print_csv(event_rows(found))
+        print_csv(event_rows(found))
     else:
         from stemtrial.cli.meta_view import print_events
 
         print_events(found, out)
-
-
-def command_line() -> str:
-    """Return the command as typed, but for the place of its output."""
-    import shlex
-    import sys
-
-    typed: list[str] = []
-    skip = False
-    for argument in sys.argv[1:]:
-        if not skip and argument != "--out" and not argument.startswith("--out="):
-            typed.append(argument)
-        skip = argument == "--out"
-    return shlex.join(["stemtrial", *typed])
 
 
 def _judgements(given: list[str]) -> dict[str, Any]:

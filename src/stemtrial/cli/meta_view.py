@@ -5,14 +5,14 @@ from typing import Any
 
 from rich.console import Console
 
-from stemtrial.cli.evidence_view import _console, _heading, _print_table
+from stemtrial.cli import terminal
 from stemtrial.evidence.certainty import Profile
 from stemtrial.evidence.eventsynthesis import EventSynthesis
 from stemtrial.evidence.metarecord import MetaAnalysis, Variant
 from stemtrial.evidence.scope import RISK_LETTERS, Stage
 from stemtrial.report.eventforest import per_1000
 from stemtrial.report.eventpage import event_cautions, event_choices, event_finding, event_summary
-from stemtrial.report.evidence_words import either, finding, heading, heterogeneity, p_words, words
+from stemtrial.report.evidence_words import either, finding, heading, heterogeneity, marked, p_words, words
 from stemtrial.report.forest import cells, marks, method
 from stemtrial.report.funnel import small_studies
 from stemtrial.report.metapage import cautions, choices, moderator_table, subgroup_table
@@ -23,7 +23,7 @@ from stemtrial.report.wording import interval, number
 
 def print_synthesis(synthesis: MetaAnalysis, certainty: Profile | None, out: Path | None) -> None:
     """Print a synthesis of a score, comparator first."""
-    console = _console()
+    console = terminal.console()
     scope, pooled = synthesis.scope, synthesis.pooled
     treated, control = words(scope.intervention), either(scope.comparator)
     title = f"{heading(words(scope.indication))}: {treated} against {control}, {words(synthesis.outcome)} at about "
@@ -32,7 +32,9 @@ def print_synthesis(synthesis: MetaAnalysis, certainty: Profile | None, out: Pat
         f"Points of 0-100, lower is better; difference = {treated} minus {control}, negative favours {treated}.\n"
     )
     _print_studies(console, synthesis, treated, control)
-    _heading(console, "One trial: nothing was pooled" if pooled.k == 1 else f"Pooled ({method(synthesis)})")
+    terminal.heading(
+        console, "One trial: nothing was pooled" if pooled.k == 1 else f"Pooled ({method(synthesis)})"
+    )
     _pairs(
         console,
         [
@@ -55,23 +57,23 @@ def print_synthesis(synthesis: MetaAnalysis, certainty: Profile | None, out: Pat
     console.print(finding(synthesis) if certainty else f"\n{finding(synthesis)}")
     for caution in cautions(synthesis):
         console.print(caution)
-    _heading(console, certainty_words(certainty).rstrip("."))
+    terminal.heading(console, certainty_words(certainty).rstrip("."))
     if certainty:
         made = certainty_table(certainty)
-        _print_table(console, made.columns, made.rows)
+        terminal.print_table(console, made.columns, made.rows)
     if synthesis.variants:
-        _heading(console, "The same with one choice changed")
-        _print_table(
+        terminal.heading(console, "The same with one choice changed")
+        terminal.print_table(
             console, ("", "k>", "Difference>", "95 % CI>", "Status"), map(_variant, synthesis.variants)
         )
     _print_robustness(console, synthesis)
     for table, wanted in ((moderator_table, synthesis.moderators), (subgroup_table, synthesis.subgroups)):
         if wanted:
             made = table(synthesis)
-            _heading(console, made.caption)
-            _print_table(console, made.columns, made.rows)
-    _print_flow(console, synthesis.stages, synthesis.left_out)
-    _heading(console, "Choices")
+            terminal.heading(console, made.caption)
+            terminal.print_table(console, made.columns, made.rows)
+    _print_flow(console, synthesis.stages, marked(synthesis.left_out, synthesis.users))
+    terminal.heading(console, "Choices")
     _pairs(console, list(choices(synthesis)))
     _print_end(console, synthesis.evidence_hash, out)
 
@@ -100,7 +102,7 @@ def _print_studies(console: Console, synthesis: MetaAnalysis, treated: str, cont
         f"{heading(treated)} n>",
         "mean (SD)>",
     )
-    _print_table(
+    terminal.print_table(
         console,
         (*columns, "Difference>", "95 % CI>", "Weight %>", "Bias", "Notes"),
         map(line, synthesis.studies),
@@ -128,7 +130,7 @@ def _variant(variant: Variant) -> tuple[str, ...]:
 
 
 def _print_robustness(console: Console, synthesis: MetaAnalysis) -> None:
-    _heading(console, "Robustness")
+    terminal.heading(console, "Robustness")
     known = [v for v in synthesis.left_one_out if v.pooled is not None]
     if known:
         low = min(known, key=lambda v: v.pooled.estimate if v.pooled else 0.0)
@@ -147,7 +149,7 @@ def _print_robustness(console: Console, synthesis: MetaAnalysis) -> None:
 
 
 def _print_flow(console: Console, stages: tuple[Stage, ...], left_out: tuple[tuple[str, str], ...]) -> None:
-    _heading(console, "Trials: used and left out")
+    terminal.heading(console, "Trials: used and left out")
     console.print(" -> ".join(f"{stage.condition}: {len(stage.trials)}" for stage in stages))
     for trial, reason in left_out:
         console.print(f"  {trial}: {reason}")
@@ -184,6 +186,7 @@ def study_rows(synthesis: MetaAnalysis) -> list[dict[str, Any]]:
             "weight_percent": study.weight,
             "design": contrast.design,
             "risk_of_bias": study.risk_of_bias,
+            "provenance": study.provenance,
             "sd_imputed": study.imputed,
             "flags": list(study.flags),
         }
@@ -193,7 +196,7 @@ def study_rows(synthesis: MetaAnalysis) -> list[dict[str, Any]]:
 
 def print_events(synthesis: EventSynthesis, out: Path | None) -> None:
     """Print a synthesis of an adverse event, comparator first."""
-    console = _console()
+    console = terminal.console()
     treated, control = words(synthesis.scope.intervention), either(synthesis.scope.comparator)
     title = (
         f"{heading(words(synthesis.scope.indication))}: {treated} against {control}, {words(synthesis.event)}"
@@ -207,7 +210,7 @@ def print_events(synthesis: EventSynthesis, out: Path | None) -> None:
         "per 1,000 (exact 95 %)",
         f"{heading(treated)}>",
     )
-    _print_table(
+    terminal.print_table(
         console,
         (*columns, "per 1,000 (exact 95 %)", "Bias", "Notes"),
         (
@@ -227,13 +230,13 @@ def print_events(synthesis: EventSynthesis, out: Path | None) -> None:
     )
     console.print(f"Risk of bias: {key()} (overall, from the design).")
     table = event_summary(synthesis)
-    _heading(console, table.caption)
+    terminal.heading(console, table.caption)
     _pairs(console, [(row[0], row[1]) for row in table.rows])
     console.print(f"\n{event_finding(synthesis)}")
     for caution in event_cautions(synthesis):
         console.print(caution)
-    _print_flow(console, synthesis.stages, synthesis.left_out)
-    _heading(console, "Choices")
+    _print_flow(console, synthesis.stages, marked(synthesis.left_out, synthesis.users))
+    terminal.heading(console, "Choices")
     _pairs(console, list(event_choices(synthesis)))
     _print_end(console, synthesis.evidence_hash, out)
 
@@ -253,6 +256,7 @@ def event_rows(synthesis: EventSynthesis) -> list[dict[str, Any]]:
             "treated_n": study.table.treated.n,
             "treated_ci": list(study.treated.ci),
             "risk_of_bias": study.risk_of_bias,
+            "provenance": study.provenance,
             "flags": list(study.table.flags),
         }
         for study in synthesis.studies

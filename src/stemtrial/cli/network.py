@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemtrial.cli.output import command_line, print_json, tables
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 Words = list[str] | None
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the page, figures (SVG) and data.")]
+Also = Annotated[Path | None, typer.Option(help="Folder with your own rows, beside the shipped.")]
 KNOTS = (1.0, 3.0, 6.0, 12.0, 24.0)
 
 
@@ -42,17 +44,17 @@ def network(
     draws: Annotated[int, typer.Option(min=4, help="Draws kept of each of four chains.")] = 500,
     warmup: Annotated[int | None, typer.Option(min=1, help="Steps before [1500; course 4000].")] = None,
     thin: Annotated[int | None, typer.Option(min=1, help="Steps between draws [10; course 40].")] = None,
+    also: Also = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare all treatments through a Bayesian network, at one visit or over time."""
-    from stemtrial.cli.meta import command_line
-    from stemtrial.evidence import load
     from stemtrial.evidence.armdata import network_data
     from stemtrial.evidence.hierarchy import WEAK
     from stemtrial.evidence.metaanalysis import important_difference
     from stemtrial.evidence.plain import plain
     from stemtrial.evidence.sampling import Sampler
+    from stemtrial.evidence.scope import of_the_user
     from stemtrial.evidence.synthesis import synthesise
     from stemtrial.report.networkpage import network_page, review
 
@@ -60,10 +62,10 @@ def network(
         raise InputError(Problem("goes with --scheme product_class only", field="--dose", value=scheme))
     if not course and len(months) > 1:
         raise InputError(Problem("takes one value", field="--months", hint="add --course for several months"))
-    tables = load()
+    evidence = tables(also)
     opened = tuple(unblinded or ("open",))
     data = network_data(
-        tables,
+        evidence,
         indication=indication,
         construct=outcome,
         scheme=scheme,  # type: ignore[arg-type]  # checked by the library
@@ -72,6 +74,7 @@ def network(
         by_dose=dose,
         randomised_only=randomised_only,
     )
+    users = of_the_user(evidence, (*(row.trial_id for row in data.comparisons), *dict(data.left_out)))
     at = {} if course else {"month": months[0], "window": (max(0.01, months[0] - window), months[0] + window)}
     usual = (4000, 40) if course else (1500, 10)
     sampler = Sampler(seed=seed, draws=draws, warmup=warmup or usual[0], thin=thin or usual[1])
@@ -106,7 +109,7 @@ def network(
         ("Sampler", "; ".join(f"{name} {value}" for name, value in plain(sampler).items())),
     ]
     document = {
-        "evidence_hash": tables.hash,
+        "evidence_hash": evidence.hash,
         "indication": indication,
         "outcome": outcome,
         "reference": reference,
@@ -119,19 +122,18 @@ def network(
         "node_splits": plain(found.splits),
         "comparisons": plain(data.comparisons),
         "left_out": plain(data.left_out),
+        "users": list(users),
     }
     if out is not None:
         from stemtrial.report.synthesispage import write
 
-        write(out, network_page(found, tables, command_line(), choices, mcid), document)
+        write(out, network_page(found, evidence, command_line(), choices, mcid), document)
     if as_json:
-        from stemtrial.cli.evidence import _print_json
-
-        _print_json(document)
+        print_json(document)
         return
     from stemtrial.cli.network_view import print_network
 
-    print_network(found, choices, tables.hash, out)
+    print_network(found, users, choices, evidence.hash, out)
 
 
 def benefit_harm(
@@ -142,25 +144,28 @@ def benefit_harm(
     ] = 2.0,
     option: Annotated[Words, typer.Option(help="Only these options: cells_autologous, nsaid, …")] = None,
     correlation: Annotated[float, typer.Option(help="Of baseline with follow-up.")] = 0.5,
+    also: Also = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Set benefit on pain and harms of the options side by side, each harm with its time and source."""
-    from stemtrial.cli.meta import command_line
-    from stemtrial.evidence import benefitharm, load
+    from stemtrial.evidence import benefitharm
     from stemtrial.evidence.eventrisk import event_risks
     from stemtrial.evidence.metaanalysis import important_difference
     from stemtrial.evidence.plain import plain
+    from stemtrial.evidence.scope import of_the_user
     from stemtrial.report.benefitharmpage import benefit_harm_page
+    from stemtrial.report.evidence_words import whose
 
-    tables = load()
+    evidence = tables(also)
     spine = indication in ("disc_degeneration", "chronic_low_back_pain")
     asked = tuple(option or (name for name in benefitharm.OPTIONS if (name == "disc_cells") <= spine))
-    effects, reasons = _effects(tables, indication, months, window, correlation)
+    effects, reasons = _effects(evidence, indication, months, window, correlation)
     found = benefitharm.benefit_harm(
-        tables, indication=indication, options=asked, effects=effects, baselines_per_1000={}
+        evidence, indication=indication, options=asked, effects=effects, baselines_per_1000={}
     )
-    risks = event_risks(tables, indication=indication)
+    risks = event_risks(evidence, indication=indication)
+    users = of_the_user(evidence, (t.trial_id for t in evidence.trials if t.indication == indication))
     difference = important_difference(indication, "pain")
     choices = [
         ("Effect on pain", "pairwise against saline, placebo, vehicle or sham: REML, Hartung-Knapp"),
@@ -169,11 +174,13 @@ def benefit_harm(
         ("Harms from trials", "patients of arms added up within bands of time at risk; exact intervals"),
         ("Harms from the literature", "preferred row of each event of the shipped table"),
         *(("No pairwise effect", text) for text in reasons),
+        *((("Rows of your own", whose(users)),) if users else ()),
     ]
     document = {
-        "evidence_hash": tables.hash,
+        "evidence_hash": evidence.hash,
         "indication": indication,
         "choices": [list(choice) for choice in choices],
+        "users": list(users),
         "options": plain(found),
     }
     if out is not None:
@@ -182,7 +189,7 @@ def benefit_harm(
         page = benefit_harm_page(
             found,
             risks,
-            tables,
+            evidence,
             indication=indication,
             month=months,
             mcid=difference.value if difference else None,
@@ -191,13 +198,11 @@ def benefit_harm(
         )
         write(out, page, document)
     if as_json:
-        from stemtrial.cli.evidence import _print_json
-
-        _print_json(document)
+        print_json(document)
         return
     from stemtrial.cli.network_view import print_benefit_harm
 
-    print_benefit_harm(found, indication, months, choices, tables.hash, out)
+    print_benefit_harm(found, indication, months, choices, evidence.hash, out)
 
 
 def _rules(correlation: float) -> Any:

@@ -198,6 +198,7 @@ def _comparison(
         role=int(side.experimental) - int(reference.experimental),
         unblinded=unblinded,
         risk_of_bias=trial.risk_of_bias,
+        provenance=trial.provenance,
         flags=tuple(dict.fromkeys(flags)),
     )
 
@@ -237,6 +238,7 @@ def _reported(
                 role=int(arm.role == "experimental"),
                 unblinded=unblinded,
                 risk_of_bias=trial.risk_of_bias,
+                provenance=trial.provenance,
                 flags=("difference as printed", *(() if numbers.se else ("SE from the 95 % interval",))),
             )
         )

@@ -60,7 +60,8 @@ class HarmLine:
     ``measure`` says what ``value`` is: ``events per 1,000`` persons or procedures over ``time_at_risk``,
     ``per 1,000 person-years``, ``more per 1,000`` than ``comparator``, or a ratio (``scale`` relative). A ratio
     with a stated baseline keeps its ratio and gets ``difference_per_1000`` with ``baseline_per_1000`` beside it.
-    ``source`` is ``trials`` of the tables or ``literature``.
+    ``source`` is ``trials`` of the tables or ``literature``; ``users`` names the trials, or the reference, that
+    are the user's.
     """
 
     option: str
@@ -79,6 +80,7 @@ class HarmLine:
     population: str
     source: Literal["trials", "literature"]
     references: tuple[str, ...]
+    users: tuple[str, ...]
     baseline_per_1000: float | None
     difference_per_1000: tuple[float, float | None, float | None] | None
     notes: tuple[str, ...]
@@ -175,6 +177,7 @@ def _of_trials(risk: EventRisk) -> HarmLine:
         population=f"{risk.persons} persons of {len(risk.trials)} trial{'s' * (len(risk.trials) > 1)}",
         source="trials",
         references=risk.references,
+        users=risk.users,
         baseline_per_1000=None,
         difference_per_1000=None,
         notes=risk.notes,
@@ -231,6 +234,7 @@ def _of_literature(option: str, row: Harm, baseline: float | None) -> HarmLine:
         population=row.population,
         source="literature",
         references=(row.reference_id,),
+        users=(row.reference_id,) if row.provenance == "user" else (),
         baseline_per_1000=baseline if factor is None else None,
         difference_per_1000=difference,
         notes=tuple(notes),

@@ -47,7 +47,8 @@ class EventRisk:
 
     ``per_1000`` and ``ci`` are the share of persons with an event (Clopper-Pearson, exact) and ``upper`` the
     one-sided 95 % bound, to be printed when there were none. Counts of several trials are added up as they
-    stand: the rate describes these persons, and no comparison between options follows from it.
+    stand: the rate describes these persons, and no comparison between options follows from it. ``users`` are
+    those of the ``trials`` whose counts are the user's.
     """
 
     option: str
@@ -60,6 +61,7 @@ class EventRisk:
     ci: tuple[float, float]
     upper: float
     trials: tuple[str, ...]
+    users: tuple[str, ...]
     references: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -108,6 +110,7 @@ def event_risks(evidence: Evidence, *, indication: str, level: float = 0.95) -> 
                 ci=(1000 * risk.ci[0], 1000 * risk.ci[1]),
                 upper=1000 * risk.upper,
                 trials=tuple(dict.fromkeys(row.trial_id for row in rows)),
+                users=tuple(dict.fromkeys(row.trial_id for row in rows if row.provenance == "user")),
                 references=tuple(dict.fromkeys(row.reference_id for row in rows)),
                 notes=tuple(note for note in notes if note),
             )

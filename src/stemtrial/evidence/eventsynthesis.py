@@ -12,7 +12,7 @@ from stemtrial.evidence.events2x2 import (
     event_tables,
 )
 from stemtrial.evidence.rareevents import Measure, PooledTables, Risk, exact_risk, mantel_haenszel, peto
-from stemtrial.evidence.scope import Scope, Stage, label, within
+from stemtrial.evidence.scope import Scope, Stage, label, of_the_user, within
 from stemtrial.evidence.tables import Evidence
 
 
@@ -26,6 +26,7 @@ class EventStudy:
     control: Risk
     risk_of_bias: str
     blinding: str
+    provenance: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class EventSynthesis:
     ----------
     scope, event, shared_control, level, evidence_hash
         The question and its choices; ``event`` as the tables write it.
+    users
+        Of the compared trials, used or left out, those of the user.
     studies, left_out, stages
         What entered, what reports the event but did not enter, and the trials left by each condition.
     treated, control
@@ -66,6 +69,7 @@ class EventSynthesis:
     evidence_hash: str
     studies: tuple[EventStudy, ...]
     left_out: tuple[tuple[str, str], ...]
+    users: tuple[str, ...]
     stages: tuple[Stage, ...]
     treated: Risk
     control: Risk
@@ -111,7 +115,11 @@ def synthesise_events(
         treated, control = (
             exact_risk(side.events, side.n, level=level) for side in (table.treated, table.control)
         )
-        studies.append(EventStudy(label(trial), table, treated, control, trial.risk_of_bias, trial.blinding))
+        studies.append(
+            EventStudy(
+                label(trial), table, treated, control, trial.risk_of_bias, trial.blinding, trial.provenance
+            )
+        )
     cells = (
         [table.treated.events for table in found.found],
         [table.treated.n for table in found.found],
@@ -132,6 +140,7 @@ def synthesise_events(
         evidence_hash=evidence.hash,
         studies=tuple(studies),
         left_out=found.left_out,
+        users=of_the_user(evidence, (*inside.stages[-1].trials, *(name for name, _ in found.left_out))),
         stages=(*inside.stages, reported),
         treated=exact_risk(sum(cells[0]), sum(cells[1]), level=level),
         control=exact_risk(sum(cells[2]), sum(cells[3]), level=level),

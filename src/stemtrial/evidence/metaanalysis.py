@@ -19,7 +19,7 @@ from stemtrial.evidence.robustness import (
     without_each,
 )
 from stemtrial.evidence.schema import Trial
-from stemtrial.evidence.scope import Scope, Stage, Within, label, within
+from stemtrial.evidence.scope import Scope, Stage, Within, label, of_the_user, within
 from stemtrial.evidence.tables import Evidence
 from stemtrial.evidence.vocabulary import Construct
 from stemtrial.scales import ImportantDifference, mcid
@@ -102,6 +102,7 @@ def analyse(
         evidence_hash=evidence.hash,
         studies=studies,
         left_out=found.left_out,
+        users=of_the_user(inside.evidence, inside.stages[-1].trials),
         without_scores=_without_scores(inside, outcome),
         stages=(*inside.stages, used),
         rows=_rows(inside.evidence, inside.stages[-1].trials, outcome, window, studies),
@@ -172,6 +173,7 @@ def _study(
         rob_source=trial.rob_source,
         blinding=trial.blinding,
         randomised=trial.design == "rct",
+        provenance=trial.provenance,
     )
 
 

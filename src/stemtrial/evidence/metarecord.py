@@ -52,6 +52,7 @@ class Study:
     rob_source: str
     blinding: str
     randomised: bool
+    provenance: str
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -139,8 +140,10 @@ class MetaAnalysis:
         Of the whole tables the trials were chosen from.
     studies, left_out
         What entered, in the order of the tables, and the compared trials that did not, each with a reason.
+    users
+        Of the compared trials, used or left out, those of the user.
     without_scores
-        Of those, the trials without a usable score of the outcome at any visit after treatment.
+        Of the trials left out, the trials without a usable score of the outcome at any visit after treatment.
     stages, rows
         Trials left by each condition, and outcome rows used and left out.
     pooled
@@ -163,6 +166,7 @@ class MetaAnalysis:
     evidence_hash: str
     studies: tuple[Study, ...]
     left_out: tuple[tuple[str, str], ...]
+    users: tuple[str, ...]
     without_scores: tuple[str, ...]
     stages: tuple[Stage, ...]
     rows: Rows

@@ -8,6 +8,7 @@ from typing import Literal
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.schema import Arm
+from stemtrial.evidence.vocabulary import Provenance
 
 Scheme = Literal["product_class", "product", "all_cells"]
 
@@ -38,6 +39,8 @@ class Comparison:
         1 if the arm is experimental and the reference is not, -1 the other way round, else 0.
     unblinded
         Whether the trial's blinding is one of those taken as unblinded.
+    provenance
+        Whether the trial came with the package or from the user.
     """
 
     trial_id: str
@@ -55,6 +58,7 @@ class Comparison:
     unblinded: bool
     risk_of_bias: str
     flags: tuple[str, ...]
+    provenance: Provenance = "shipped"
 
 
 @dataclass(frozen=True)

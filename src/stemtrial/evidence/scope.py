@@ -1,6 +1,6 @@
 """The scope of a synthesis: which trials and arms may enter, and how many each condition leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -214,7 +214,7 @@ def judged(evidence: Evidence, judgements: dict[str, str]) -> Evidence:
 
 
 def label(trial: Trial) -> str:
-    """Return author and year of a trial as a forest plot prints them.
+    """Return author and year of a trial as a forest plot prints them; a trial of the user is marked as theirs.
 
     Examples
     --------
@@ -222,8 +222,14 @@ def label(trial: Trial) -> str:
     >>> label(load().trial("lamoespinosa_2016"))
     'Lamo-Espinosa 2016'
     """
+    mark = " (yours)" if trial.provenance == "user" else ""
     stem, _, year = trial.trial_id.partition("_")
     for end in range(len(trial.citation) + 1):
         if "".join(c for c in trial.citation[:end].lower() if c.isalnum()) == stem:
-            return f"{trial.citation[:end]} {year.replace('_', ' ')}".strip()
-    return trial.trial_id.replace("_", " ").capitalize()
+            return f"{trial.citation[:end]} {year.replace('_', ' ')}".strip() + mark
+    return trial.trial_id.replace("_", " ").capitalize() + mark
+
+
+def of_the_user(evidence: Evidence, trials: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some trials that are the user's."""
+    return tuple(name for name in dict.fromkeys(trials) if evidence.trial(name).provenance == "user")

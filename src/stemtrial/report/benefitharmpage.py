@@ -84,13 +84,19 @@ def harms_table(option: BenefitHarm, kind: str) -> Table:
             line.population,
             _value(line),
             line.measure + (f" against {words(line.comparator)}" if line.comparator else ""),
-            "trials here" if line.source == "trials" else ", ".join(line.references),
+            _source(line),
         )
         for line in option.harms
         if line.kind == kind
     )
     columns = ("Harm", "Time at risk", "Persons", "Value (95 %)", "Measure", "Source")
     return Table(KINDS[kind], columns, rows, keys=3)
+
+
+def _source(line: HarmLine) -> str:
+    if line.source == "literature":
+        return ", ".join(line.references) + (" (yours)" if line.users else "")
+    return "trials here" + (f", of them yours: {', '.join(line.users)}" if line.users else "")
 
 
 def _value(line: HarmLine) -> str:

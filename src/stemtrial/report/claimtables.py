@@ -2,7 +2,6 @@
 
 from stemtrial.claims.assessing import Assessment, PartResult
 from stemtrial.claims.claim import Part
-from stemtrial.claims.datum import Datum
 from stemtrial.claims.estimating import Estimate
 from stemtrial.claims.nexttrial import SIZES, Change
 from stemtrial.claims.rule import Judged
@@ -95,18 +94,13 @@ def _threshold_unit(part: Part) -> str:
     return "of the earlier effect" if part.kind == "durability" else _UNITS[part.kind]
 
 
-def study_label(datum: Datum) -> str:
-    """Name a study, marked where it is the user's."""
-    return f"{datum.label} (yours)" if datum.provenance == "user" else datum.label
-
-
 def studies_table(result: PartResult) -> Table:
     """Return the studies of a part with what each contributes."""
     part = result.part
     weights = result.found.weights if isinstance(result.found, Estimate) else ()
     rows = tuple(
         (
-            study_label(datum),
+            datum.label,
             f"{datum.month:g}",
             *_signed(datum.control),
             *_signed(datum.treated),

@@ -5,7 +5,7 @@ import math
 from stemtrial.evidence.eventsynthesis import EventSynthesis
 from stemtrial.evidence.tables import Evidence
 from stemtrial.report.eventforest import event_forest, per_1000, ratio
-from stemtrial.report.evidence_words import either, heading, words
+from stemtrial.report.evidence_words import either, heading, marked, whose, words
 from stemtrial.report.figure import Table
 from stemtrial.report.pageparts import cited, omitted
 from stemtrial.report.prisma import prisma
@@ -90,6 +90,7 @@ def event_cautions(synthesis: EventSynthesis) -> tuple[str, ...]:
     """Say what a reader must know before using the counts."""
     months = [study.table.months for study in synthesis.studies]
     return (
+        *((whose(synthesis.users),) if synthesis.users else ()),
         f"Follow-up differs between trials ({min(months):g} to {max(months):g} months). Trials of this size cannot "
         "show rare harms: no event is not the same as no risk.",
         "Counts come from what reports print; an event that is not printed is not counted as zero.",
@@ -108,8 +109,11 @@ def event_page(synthesis: EventSynthesis, evidence: Evidence, command: str) -> P
         finding=event_finding(synthesis),
         remarks=event_cautions(synthesis),
         summary=event_summary(synthesis),
-        figures=(event_forest(synthesis), prisma(synthesis.stages, synthesis.left_out)),
-        sections=(omitted(synthesis.left_out),),
+        figures=(
+            event_forest(synthesis),
+            prisma(synthesis.stages, marked(synthesis.left_out, synthesis.users)),
+        ),
+        sections=(omitted(marked(synthesis.left_out, synthesis.users)),),
         choices=event_choices(synthesis),
         sources=cited(evidence, tuple(names)),
         command=command,

@@ -1,10 +1,28 @@
 """Sentences and numbers of a synthesis as a reader sees them."""
 
+from collections.abc import Collection, Sequence
+
 from stemtrial.evidence.metarecord import MetaAnalysis
 from stemtrial.evidence.terms import either as either
 from stemtrial.evidence.terms import heading as heading
 from stemtrial.evidence.terms import words as words
 from stemtrial.report.wording import MINUS, interval, number
+
+
+def marked(left_out: Sequence[tuple[str, str]], users: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Mark the user's trials among those left out."""
+    return tuple((f"{trial} (yours)" if trial in users else trial, reason) for trial, reason in left_out)
+
+
+def whose(users: Sequence[str]) -> str:
+    """Say which trials of a result are the user's.
+
+    Examples
+    --------
+    >>> whose(["own_2026"])
+    'Rows of yours stand beside the shipped ones, marked (yours): own_2026.'
+    """
+    return f"Rows of yours stand beside the shipped ones, marked (yours): {', '.join(users)}."
 
 
 def p_words(p: float) -> str:

@@ -4,7 +4,16 @@ from stemtrial.evidence.certainty import Profile
 from stemtrial.evidence.heterogeneity import critical
 from stemtrial.evidence.metarecord import MetaAnalysis
 from stemtrial.evidence.tables import Evidence
-from stemtrial.report.evidence_words import either, finding, heading, heterogeneity, p_words, words
+from stemtrial.report.evidence_words import (
+    either,
+    finding,
+    heading,
+    heterogeneity,
+    marked,
+    p_words,
+    whose,
+    words,
+)
 from stemtrial.report.figure import Figure, Table
 from stemtrial.report.forest import forest, method
 from stemtrial.report.funnel import funnel, small_studies
@@ -24,7 +33,7 @@ def figures(synthesis: MetaAnalysis) -> tuple[Figure, ...]:
         sensitivity(synthesis),
         leave_one_out(synthesis),
         funnel(synthesis) if len(synthesis.studies) > 1 else None,
-        prisma(synthesis.stages, synthesis.left_out, synthesis.rows),
+        prisma(synthesis.stages, marked(synthesis.left_out, synthesis.users), synthesis.rows),
     )
     return tuple(figure for figure in drawn if figure is not None)
 
@@ -52,7 +61,7 @@ def meta_page(
             *_certainty(certainty),
             *_explanations(synthesis),
             *_influence(synthesis),
-            omitted(synthesis.left_out),
+            omitted(marked(synthesis.left_out, synthesis.users)),
         ),
         choices=choices(synthesis),
         sources=_sources(evidence, synthesis),
@@ -104,7 +113,7 @@ def summary(synthesis: MetaAnalysis) -> Table:
 
 def cautions(synthesis: MetaAnalysis) -> tuple[str, ...]:
     """Say what a reader must know before using the result."""
-    found = []
+    found = [whose(synthesis.users)] if synthesis.users else []
     if (usual := _narrowed(synthesis)) is not None:
         found.append(
             f"The studies scatter less than chance alone would make them, so the Hartung-Knapp interval is narrower "

@@ -9,12 +9,13 @@ import numpy as np
 from stemtrial.evidence.consistency import Consistency, Split, design_by_treatment, node_splits
 from stemtrial.evidence.network import Network
 from stemtrial.evidence.networkdata import Comparison
+from stemtrial.evidence.scope import label, of_the_user
 from stemtrial.evidence.synthesis import Coefficient, Effect, Ranks, Synthesis
 from stemtrial.evidence.tables import Evidence
-from stemtrial.report.evidence_words import heading, p_words, words
+from stemtrial.report.evidence_words import heading, marked, p_words, whose, words
 from stemtrial.report.figure import Figure, Table
-from stemtrial.report.pageparts import cited
 from stemtrial.report.networkgraph import network_graph
+from stemtrial.report.pageparts import cited
 from stemtrial.report.synthesispage import Page, Section
 from stemtrial.report.timecourseplot import EffectCourse, time_course_plot
 from stemtrial.report.wording import interval, number
@@ -159,7 +160,7 @@ def effects_table(found: NetworkReview) -> Table:
             heading(words(e.treatment)),
             STATUS[e.status],
             f"{e.month:g}" if e.month is not None else f"{found.months[0]:g}",
-            str(e.k),
+            _direct(found, e),
             "" if e.value is None else number(e.value),
             "" if e.interval is None else interval(*e.interval),
             "" if e.prediction is None else interval(*e.prediction),
@@ -178,6 +179,44 @@ def effects_table(found: NetworkReview) -> Table:
     return Table(
         f"Difference against {words(found.reference)}, points of 0–100, negative favours the treatment",
         columns,
+        rows,
+        keys=2,
+    )
+
+
+def _direct(found: NetworkReview, effect: Effect) -> str:
+    """Count the trials that compare two treatments, and the user's among them."""
+    pair = {effect.treatment, effect.comparator}
+    own = users_of(found.synthesis.data.comparisons, pair)
+    return f"{effect.k} ({len(own)} yours)" if own else str(effect.k)
+
+
+def users_of(rows: Sequence[Comparison], pair: set[str] | None = None) -> tuple[str, ...]:
+    """Return the user's trials, all or those that compare two treatments."""
+    own = dict.fromkeys(row.trial_id for row in rows if row.provenance == "user")
+    nodes = {
+        name: {node for row in rows if row.trial_id == name for node in (row.treatment, row.reference)}
+        for name in own
+    }
+    return tuple(name for name in own if pair is None or pair <= nodes[name])
+
+
+def trials_table(found: NetworkReview, evidence: Evidence) -> Table:
+    """Return every comparison that entered, trial by trial and visit by visit."""
+    rows = tuple(
+        (
+            label(evidence.trial(row.trial_id)),
+            f"{words(row.treatment)} − {words(row.reference)}",
+            f"{row.month:g}",
+            number(row.n, 0),
+            number(row.y),
+            number((row.own_se**2 + row.reference_se**2) ** 0.5),
+        )
+        for row in found.synthesis.data.comparisons
+    )
+    return Table(
+        "Differences as they entered, points",
+        ("Trial", "Comparison", "Month", "n", "Difference", "SE"),
         rows,
         keys=2,
     )
@@ -285,8 +324,11 @@ def network_page(
     sections.append(
         Section("Consistency", consistency_words(found), (split_table(found),) if found.splits else ())
     )
+    sections.append(Section("Trials", "", (trials_table(found, evidence),)))
+    users = of_the_user(evidence, (row.trial_id for row in data.comparisons))
     if data.left_out:
-        left = Table("Trials that did not enter", ("Trial", "Reason"), data.left_out, keys=2)
+        apart = of_the_user(evidence, (name for name, _ in data.left_out))
+        left = Table("Trials that did not enter", ("Trial", "Reason"), marked(data.left_out, apart), keys=2)
         sections.append(Section("Left out", "", (left,)))
     return Page(
         kind="Evidence synthesis: network",
@@ -295,6 +337,7 @@ def network_page(
         f"reference: {words(found.reference)}",
         finding=network_finding(found),
         remarks=(
+            *((whose(users),) if users else ()),
             consistency_words(found),
             f"Sampler: R-hat at most {fit.r_hat:.3f}, effective sample size at least {fit.ess:.0f}, {fit.draws} draws.",
         ),
