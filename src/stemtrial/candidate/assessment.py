@@ -1,7 +1,8 @@
 """One candidate evaluated: suitability first, then the outlook under every option, as one document."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from stemtrial.candidate.person import Person
 
 STATEMENT: Final = (
-    "For research and professional use; never advice to a patient and never a verdict. It shows what published trials "
-    "asked for and what a model of them expects for persons like this one."
+    "For research and professional use; never advice, never a verdict: what published trials asked for, and what a "
+    "model of them expects."
 )
 """Stands on every output."""
 
@@ -40,21 +41,34 @@ class Assessment:
         Under every option; ``None`` where ``text`` says why there are no numbers at all.
     text
         Why not.
-    evidence_hash
-        Of the tables.
+    evidence
+        The tables it was made with.
     """
 
     intake: Intake
     suitability: Suitability
     outlook: "Outlook | None"
     text: str | None
-    evidence_hash: str
+    evidence: Evidence
+
+    def sources(self) -> Iterator[tuple[str, str]]:
+        """Yield the references that are cited, with citation and identifier: rules, important difference, harms."""
+        names = [rule.reference_id for rule in self.suitability.rules]
+        if self.outlook is not None:
+            names.append(self.outlook.mcid_reference)
+            names += [
+                ref for option in self.outlook.options for line in option.harms for ref in line.references
+            ]
+        for name in dict.fromkeys(names):
+            found = self.evidence.reference(name)
+            yield name, f"{found.citation} {f'doi {found.doi}' if found.doi else found.url}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document: plain data that JSON can hold, options and months by name."""
         intake = self.intake
         return {
             "statement": STATEMENT,
+            "row": intake.row,
             "assessed": intake.assessed.isoformat(),
             "indication": intake.record.indication,
             "record": known(intake.record),
@@ -63,8 +77,20 @@ class Assessment:
             "suitability": self.suitability.to_dict(),
             "outlook": None if self.outlook is None else _keyed(self.outlook.to_dict()),
             "outlook_text": self.text,
-            "evidence_hash": self.evidence_hash,
-        } | ({} if intake.row is None else {"row": intake.row})
+            "evidence_hash": self.evidence.hash,
+            "evidence_until": newest(self.evidence),
+            "sources": dict(self.sources()),
+        }
+
+
+def newest(evidence: Evidence) -> int | None:
+    """Return the year of the newest publication of the tables, as far as citations print years."""
+    years = [
+        int(year)
+        for row in evidence.references
+        for year in re.findall(r"(?<![-\d])(20\d\d)(?=;|$)", row.citation)
+    ]
+    return max(years, default=None)
 
 
 def known(record: Candidate) -> dict[str, Any]:
@@ -101,7 +127,7 @@ def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draw
     found = suitability(intake.record, evidence, intake.assessed)
     person = person_of(intake.record)
     if isinstance(person, str):
-        return Assessment(intake, found, None, person, evidence.hash)
+        return Assessment(intake, found, None, person, evidence)
     options = standard(person.indication)
     if found.stopped:
         text = f"no numbers: hard stop ({stops(found)}); trials with a rule on it admitted nobody like this"
@@ -109,7 +135,7 @@ def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draw
             replace(option, treatments=(), text=text) if _of_cells(option.harm_options) else option
             for option in options
         )
-    return Assessment(intake, found, outlook(person, options, belief, seed, draws), None, evidence.hash)
+    return Assessment(intake, found, outlook(person, options, belief, seed, draws), None, evidence)
 
 
 def stops(found: Suitability) -> str:

@@ -248,7 +248,7 @@ QUANTITIES: Final[Mapping[str, Quantity]] = {
         "surgery of this or a neighbouring disc", "operations", _at_level
     ),
     "allogeneic_cells_any": _happened(
-        "donor cells, ever and anywhere", "injections", lambda event: _is(event, "cells_donor")
+        "donor cells (ever and anywhere)", "injections", lambda event: _is(event, "cells_donor")
     ),
     "cells_or_biologic_at_index_disc": _happened(
         "cells or PRP in this disc",
@@ -259,11 +259,11 @@ QUANTITIES: Final[Mapping[str, Quantity]] = {
     "cancer": Quantity("malignant disease", ("malignancy", "previous_malignancy"), _malignancy, "truth"),
     "neoplasia": Quantity("malignant disease", ("malignancy", "previous_malignancy"), _malignancy, "truth"),
     "previous_malignancy": _found(
-        "malignancy", "previous_malignancy", meaning="malignant disease, now or in the past"
+        "malignancy", "previous_malignancy", meaning="malignant disease (now or in the past)"
     ),
     "knee_infection": _found("local_infection", "other_knee_infection", meaning="infection of either knee"),
     "positive_serology": _found(
-        "hiv", "hepatitis_b", "hepatitis_c", "syphilis", meaning="positive serology: HIV, hepatitis, syphilis"
+        "hiv", "hepatitis_b", "hepatitis_c", "syphilis", meaning="positive serology (HIV, hepatitis or syphilis)"
     ),
     "immunosuppressed": _found("immunosuppressant", "immune_deficiency", meaning="immunosuppression"),
     "rheumatoid": _found("rheumatoid_arthritis", meaning="rheumatoid arthritis"),

@@ -39,6 +39,9 @@ CHANGEABLE: Final = {
     "knee_infection": "after it has healed",
     "systemic_infection": "after it has healed",
     "spinal_infection": "after it has healed",
+    "malignancy": "after treatment, if a trial sets a look-back; none was read",
+    "cancer": "after treatment, if a trial sets a look-back; none was read",
+    "neoplasia": "after treatment, if a trial sets a look-back; none was read",
     "pregnant": "after pregnancy",
     "breastfeeding": "after breastfeeding",
     "planning_pregnancy": "if plans change",
@@ -175,12 +178,10 @@ class Suitability:
     def finding(self) -> str:
         """The concordance in a sentence: counts of trials, then what fails and on which limits."""
         total = len(self.trials)
+        failed, undecided = self.count(State.NOT_MET), self.count(State.UNKNOWN)
         parts = [f"meets the rules of {self.count(State.MET)} of {total} trials"]
-        if failed := self.count(State.NOT_MET):
-            reasons = "; ".join(_reason(each) for each in self.failing)
-            parts.append(f"fails {failed} ({reasons})")
-        if open_ := self.count(State.UNKNOWN):
-            parts.append(f"{open_} undecided for lack of data")
+        parts += [f"fails {failed} on {'; '.join(map(_reason, self.failing))}"] if failed else []
+        parts += [f"{undecided} undecided for lack of data"] if undecided else []
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -344,10 +345,11 @@ def _missing(
     stops: set[str] = set()
     for trial, rule in of_trials:
         for name in rule.open:
+            decided = trials.setdefault(name, [])
             if rule.kind == "absolute_contraindication":
                 stops.add(name)
-            if trial not in failed and labels[trial] not in trials.setdefault(name, []):
-                trials[name].append(labels[trial])
+            if trial not in failed and labels[trial] not in decided:
+                decided.append(labels[trial])
     names = [name for name in trials if trials[name] or name in stops]
     for name in sorted(names, key=lambda name: (name not in stops, -len(trials[name]), name)):
         quantity = QUANTITIES[name]

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import check, claims, design, evidence, export, init, replay, report, simulate
+from stemtrial.cli import check, claims, design, evaluate, evidence, export, init, replay, report, simulate
 from stemtrial.errors import Interrupted, StemtrialError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(init.init)
 app.command()(check.check)
 app.command()(simulate.simulate)
 app.command()(design.design)
+app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(replay.replay)
 app.command()(export.export)

@@ -109,7 +109,7 @@ def write(folder: Path) -> Path:
         cannot be written.
     """
     folder = Path(folder)
-    return _write_whole(folder / "report.html", render(*read(folder)))
+    return write_whole(folder / "report.html", render(*read(folder)))
 
 
 def linked(text: str) -> Markup:
@@ -132,7 +132,8 @@ def linked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[start:])])
 
 
-def _write_whole(path: Path, text: str) -> Path:
+def write_whole(path: Path, text: str) -> Path:
+    """Write a page so that it appears whole or not at all; :class:`InputError` if it cannot be written."""
     try:
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".html")
     except OSError as error:

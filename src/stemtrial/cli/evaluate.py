@@ -1,0 +1,106 @@
+"""The ``evaluate`` verb: one candidate, or a table of them, against the published rules and under every option."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stemtrial.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from stemtrial.candidate.explain import Origin
+
+
+class Indication(StrEnum):
+    """What can be evaluated."""
+
+    knee_oa = "knee_oa"
+    disc_degeneration = "disc_degeneration"
+
+
+def evaluate(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="CANDIDATE", help="Record (YAML, JSON), table (CSV) or FHIR bundle (JSON)."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the print-out and the numbers.")
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="FIELD", help="Trace a number of the result to its sources."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of all random draws.")] = 1,
+    draws: Annotated[
+        int, typer.Option("--draws", min=100, max=100_000, help="Draws of the constants.")
+    ] = 400,
+    indication: Annotated[
+        Indication | None, typer.Option("--indication", help="For a bundle that names several or none.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
+) -> None:
+    """Evaluate a candidate: suitability by published rules, outlook under every option, no verdict.
+
+    The record is read here and stays here: nothing is logged, and nothing is stored but what --out asks for.
+    """
+    from datetime import date
+
+    from stemtrial.calibration.belief import belief
+    from stemtrial.candidate.assessment import assess
+    from stemtrial.candidate.explain import explain as trace
+    from stemtrial.candidate.intake import read_candidates
+    from stemtrial.evidence import load
+
+    found = read_candidates(file, date.today(), indication.value if indication else None)
+    if explain is not None and len(found) > 1:
+        raise InputError(Problem("is for one candidate", field="--explain", hint="give a file of one"))
+    evidence = load()
+    documents = [
+        assess(intake, evidence, belief(intake.record.indication), seed, draws).to_dict() for intake in found
+    ]
+    pages = [] if out is None else write(documents, out)
+    if explain is not None:
+        origin = trace(documents[0], explain, evidence)
+        typer.echo(
+            json.dumps(origin.to_dict(), allow_nan=False) if as_json else "\n".join(origin_lines(origin))
+        )
+    elif as_json:
+        whole: Any = documents[0] if found[0].row is None else {"candidates": documents}
+        typer.echo(json.dumps(whole, allow_nan=False))
+    else:
+        from stemtrial.cli.evaluate_view import show
+
+        show(documents, pages)
+
+
+def write(documents: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Write numbers and print-out of every candidate into a folder; return the print-outs."""
+    from stemtrial.report.candidatepage import write as write_page
+    from stemtrial.report.page import write_whole
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            Problem(f"cannot be made: {error.strerror}", field="--out", value=str(folder))
+        ) from None
+    pages = []
+    for document in documents:
+        name = "candidate" if document["row"] is None else f"candidate_{document['row']}"
+        write_whole(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+        pages.append(write_page(document, folder, f"{name}.html"))
+    return pages
+
+
+def origin_lines(origin: "Origin") -> list[str]:
+    """Return where a number comes from, as lines."""
+    value = f"{origin.value:.4g}" if isinstance(origin.value, float) else origin.value
+    lines = [f"{origin.field} = {value}", f"  {origin.how}"]
+    if origin.belief is not None:
+        lines.append(f"  constants: {origin.belief}, sha256 {origin.fingerprint}, seed {origin.seed}")
+    lines += [f"  {row.table}.csv row {row.row}: {row.says} [{row.reference_id}]" for row in origin.rows]
+    return lines + [f"  {citation}" for citation in origin.citations]
