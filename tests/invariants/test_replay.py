@@ -83,6 +83,25 @@ def test_patients_of_a_replay_are_the_rows_of_the_run(example, tmp_path):
         assert (patient.outcome is None) == (patient.left_by_month is not None)
 
 
+def test_responders_of_a_replay_are_counted_among_its_patients(plan):
+    own = variant(plan)
+    one = replay(own, 3, 5)
+    mcid = own.mcid.value
+    for arm in ("saline", "cells"):
+        mine = [p for p in one.patients if p.arm == arm]
+        share = sum(p.outcome is not None and p.change <= -mcid for p in mine) / len(mine)
+        assert one.responders["mcid"]["shares"][arm] == pytest.approx(share)
+        ever = [[r is not None and p.baseline - r >= mcid for r in p.readings.values()] for p in mine]
+        assert one.response[arm]["responders"] == sum(any(path) for path in ever)
+        lost = 0
+        for patient, path in zip(mine, ever, strict=True):
+            after = list(patient.readings.values())[path.index(True) :] if any(path) else []
+            lost += any(r is not None and patient.baseline - r < mcid for r in after)
+        assert one.response[arm]["losses"] == lost
+    assert set(one.responders) == {"mcid", "thirty_percent", "fifty_percent", "omeract_oarsi"}
+    assert 0 < one.responders["mcid"]["cmh"]["p"] <= 1
+
+
 def test_true_relief_falls_apart_into_its_parts(plan):
     own = variant(plan)
     one = replay(own, 3, 5)

@@ -109,10 +109,18 @@ def _analysis(document: dict[str, Any]) -> list[str]:
     by_visit = ", ".join(
         f"month {m}: {_shown(d, '{:+.2f}', '-')}" for m, d in found["estimate_by_visit"].items()
     )
+    mcid, response = document["responders"]["mcid"], document["response"]
+    shares = ", ".join(f"{arm} {100 * share:.0f} %" for arm, share in mcid["shares"].items())
+    odds, p = (_shown(mcid["logistic"][k], f, "-") for k, f in (("odds_ratio", "{:.2f}"), ("p", "{:.3g}")))
+    losses = ", ".join(
+        f"{arm} {response[arm]['losses']} of {response[arm]['responders']}" for arm in mcid["shares"]
+    )
     return [
         *lines,
         f"{experimental} minus {comparator}: {found['estimate']:+.2f} (standard error {found['se']:.2f}, "
         f"p = {found['p']:.3g}), effect {outcome}",
         f"  by visit: {by_visit}",
         f"  truly: specific {found['specific']:+.2f}, contextual {found['contextual']:+.2f}",
+        f"Responders (MCID, not seen counts as no): {shares}; odds ratio {odds}, p = {p}",
+        f"Response lost: {losses}; log-rank p = {_shown(response['log_rank_p'], '{:.3g}', '-')}",
     ]

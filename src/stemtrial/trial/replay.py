@@ -11,6 +11,8 @@ from stemtrial.simulation import Results
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.plan import Cast, Plan
 from stemtrial.trial.replicates import simulate
+from stemtrial.trial.responders import compare, time_to_loss
+from stemtrial.trial.survival import log_rank, possible_times
 
 NUMBERS = (
     "estimate", "se", "p", "success", "null_estimate", "null_success", "typical_estimate", "typical_success",
@@ -73,6 +75,12 @@ class Replay:
         Which one.
     results
         Its results under the names of a run (:data:`NUMBERS`), with ``estimate_by_visit`` by month.
+    responders
+        By definition: shares of responders in the comparator and the experimental arm, those who left counted as not
+        responding, with odds ratio and p value adjusted for baseline and over grades of severity.
+    response
+        How long a response by the important difference lasts: responders and losses by arm, p value of the log-rank
+        test.
     patients
         Comparator first, then the experimental arm, then the others.
     """
@@ -80,6 +88,8 @@ class Replay:
     seed: int
     replicate: int
     results: Mapping[str, Any]
+    responders: Mapping[str, Mapping[str, Any]]
+    response: Mapping[str, Any]
     patients: tuple[Patient, ...]
 
     def document(self, plan: Plan) -> dict[str, Any]:
@@ -99,6 +109,8 @@ class Replay:
             "analysis": question.analysis,
             "analysed": analysed,
             "results": dict(self.results),
+            "responders": {name: dict(values) for name, values in self.responders.items()},
+            "response": dict(self.response),
             "patients": [_plain(patient) for patient in self.patients],
         }
 
@@ -124,14 +136,52 @@ def replay(plan: Plan, seed: int, replicate: int) -> Replay:
     >>> len(one.patients), one.patients[0].arm
     (240, 'saline')
     """
-    found: list[Patient] = []
+    kept: list[tuple[Mapping[str, Cast], Mapping[str, ArmRecord]]] = []
+    which = np.array([replicate])
+    results = simulate(plan, seed, which, lambda _, casts, records: kept.append((casts, records)))
+    ((casts, records),) = kept
+    people = [p for arm, record in records.items() for p in _patients(plan, arm, casts[arm], record)]
+    return Replay(
+        seed,
+        replicate,
+        _results(plan, results),
+        _responders(plan, casts, records),
+        _response(plan, records),
+        tuple(people),
+    )
 
-    def keep(_: np.ndarray, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord]) -> None:
-        for arm, record in records.items():
-            found.extend(_patients(plan, arm, casts[arm], record))
 
-    results = simulate(plan, seed, np.array([replicate]), keep)
-    return Replay(seed, replicate, _results(plan, results), tuple(found))
+def _responders(
+    plan: Plan, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord]
+) -> dict[str, dict[str, Any]]:
+    arms = (plan.trial.comparator, plan.trial.experimental)
+    return {
+        name: {
+            "shares": dict(zip(arms, found.shares[:, 0].tolist(), strict=True)),
+            **{
+                analysis: {
+                    "odds_ratio": _finite(float(np.exp(odds.estimate[0]))),
+                    "q025": _finite(float(low[0])),
+                    "q975": _finite(float(high[0])),
+                    "p": _finite(float(odds.p[0])),
+                }
+                for analysis, odds in (("logistic", found.logistic), ("cmh", found.cmh))
+                for low, high in (odds.interval(0.95),)
+            },
+        }
+        for name, found in compare(plan, casts, records, missing="non_responder").items()
+    }
+
+
+def _response(plan: Plan, records: Mapping[str, ArmRecord]) -> dict[str, Any]:
+    arms = (plan.trial.comparator, plan.trial.experimental)
+    comparator, experimental = (time_to_loss(plan, records[arm]) for arm in arms)
+    times = possible_times(np.array(plan.trial.visits_months))
+    test = log_rank(comparator, experimental, times)
+    return {
+        arm: {"responders": int(of.counted.sum()), "losses": int(of.event.sum())}
+        for arm, of in zip(arms, (comparator, experimental), strict=True)
+    } | {"log_rank_p": _finite(float(test.p[0]))}
 
 
 def _results(plan: Plan, results: Results) -> dict[str, Any]:

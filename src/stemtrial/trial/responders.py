@@ -9,6 +9,7 @@ import numpy as np
 from stemtrial.trial.binary import OddsRatio, adjusted, cochran_mantel_haenszel
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.plan import Cast, Plan
+from stemtrial.trial.survival import Times, loss_of_response
 
 Definition: TypeAlias = Literal["mcid", "thirty_percent", "fifty_percent", "omeract_oarsi"]
 DEFINITIONS: tuple[Definition, ...] = ("mcid", "thirty_percent", "fifty_percent", "omeract_oarsi")
@@ -72,6 +73,17 @@ def responses(plan: Plan, record: ArmRecord, visit: int) -> dict[Definition, np.
         "fifty_percent": improved(baseline, outcome, share=0.5, points=0),
         "omeract_oarsi": both,
     }
+
+
+def time_to_loss(plan: Plan, record: ArmRecord) -> Times:
+    """Return the times from first response to its loss, by the important difference, in months.
+
+    Readings count as the estimand wants them (:meth:`stemtrial.trial.plan.Plan.reading`): under the composite estimand,
+    rescue or another intercurrent event is a loss.
+    """
+    visits = range(len(plan.trial.visits_months))
+    response = np.stack([responses(plan, record, v)["mcid"] for v in visits])
+    return loss_of_response(response, record.present, np.array(plan.trial.visits_months))
 
 
 @dataclass(frozen=True, eq=False)
