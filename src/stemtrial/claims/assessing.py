@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stemtrial.claims.claim import Claim, Part
+from stemtrial.claims.context import context
 from stemtrial.claims.estimating import Estimate, Nothing, estimate
 from stemtrial.claims.grading import certainty
 from stemtrial.claims.nexttrial import Change, changes
@@ -23,7 +24,10 @@ STRUCTURES = "not compared: no model enters the verdict"
 
 @dataclass(frozen=True)
 class PartResult:
-    """One part: its studies, the estimate (or why there is none), the judgement and what could change it."""
+    """One part: its studies, the estimate (or why there is none), the judgement and what could change it.
+
+    ``context`` stands beside the estimate without entering it.
+    """
 
     name: str
     part: Part
@@ -33,6 +37,7 @@ class PartResult:
     judged: Judged
     sensitivity: tuple[Variant, ...]
     changes: tuple[Change, ...]
+    context: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
     sentence: str
 
@@ -110,7 +115,7 @@ def _part(name: str, part: Part, evidence: Evidence) -> PartResult:
     judgements: tuple[Judgement, ...] = ()
     judged = judge((0.0, 1.0), "very_low")
     if isinstance(found, Estimate):
-        level, judgements = certainty(part, body.data, found, body.silent)
+        level, judgements = certainty(part, body.data, found, len(body.silent))
         judged = judge((found.p, found.p), level)
     return PartResult(
         name=name,
@@ -119,8 +124,9 @@ def _part(name: str, part: Part, evidence: Evidence) -> PartResult:
         found=found,
         judgements=judgements,
         judged=judged,
-        sensitivity=variants(part, body.data, body.silent),
-        changes=changes(part, body.data, found, body.silent),
+        sensitivity=variants(part, body.data, len(body.silent)),
+        changes=changes(part, body.data, found, len(body.silent)),
+        context=context(part, body.data, evidence),
         missing=missing(part, body, found),
         sentence=sentence(part, found, judged.certainty),
     )
@@ -183,7 +189,9 @@ def _part_document(result: PartResult) -> dict[str, Any]:
         "judgements": result.judgements,
         "studies": result.body.data,
         "left_out": result.body.left_out,
+        "silent": result.body.silent,
         "missing": result.missing,
         "sensitivity": result.sensitivity,
         "smallest_trials": result.changes,
+        "context": result.context,
     }

@@ -131,7 +131,11 @@ def method_words(part: Part, k: int) -> str:
     """Name the computation."""
     if part.kind == "events":
         one = "risk difference, Mantel-Haenszel"
-        return f"difference of two {one}" if part.against is not None else one
+        return (
+            f"difference of two {one.replace('difference', 'differences')}"
+            if part.against is not None
+            else one
+        )
     if part.kind == "protocol_spread":
         return "I² with the distribution of the generalised Q"
     return "one study, normal interval" if k == 1 else "REML, Hartung-Knapp, never narrower than t"

@@ -35,7 +35,7 @@ def variants(part: Part, data: Sequence[Datum], silent: int) -> tuple[Variant, .
     >>> from stemtrial.evidence import load
     >>> part = shipped()["complements"].parts["instead"]
     >>> body = collect(part, load())
-    >>> [variant.name for variant in variants(part, body.data, body.silent)][:2]
+    >>> [variant.name for variant in variants(part, body.data, len(body.silent))][:2]
     ['without open-label trials', 'without trials at high risk of bias']
     """
     sets: tuple[tuple[str, Callable[[Datum], bool]], ...] = (

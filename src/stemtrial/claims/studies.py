@@ -39,7 +39,7 @@ class Body:
     data: tuple[Datum, ...]
     left_out: tuple[tuple[str, str], ...]
     stages: tuple[Stage, ...]
-    silent: int
+    silent: tuple[str, ...]
     empty: str | None
 
 
@@ -65,7 +65,13 @@ def collect(part: Part, evidence: Evidence) -> Body:
         one, other = (_body(part, cells, evidence) for cells in (part.cells, part.against))
         data = (*one.data, *(replace(datum, side=-1) for datum in other.data))
         left_out = tuple(dict.fromkeys((*one.left_out, *other.left_out)))
-        return Body(data, left_out, one.stages, one.silent + other.silent, one.empty or other.empty)
+        return Body(
+            data,
+            left_out,
+            one.stages,
+            tuple(dict.fromkeys(one.silent + other.silent)),
+            one.empty or other.empty,
+        )
     return _body(part, part.cells, evidence)
 
 
@@ -81,7 +87,7 @@ def _body(part: Part, cells: Cells, evidence: Evidence) -> Body:
     try:
         inside = within(kept, scope)
     except InputError as error:
-        return Body((), (), (), 0, str(error))
+        return Body((), (), (), (), str(error))
     tables = inside.evidence
     try:
         if part.kind == "events":
@@ -100,7 +106,7 @@ def _body(part: Part, cells: Cells, evidence: Evidence) -> Body:
         )
         data, left_out = [], [(trial, f"prints no {what}") for trial in inside.stages[-1].trials]
     compared = inside.stages[-1].trials
-    silent = sum(not _speaks(part, tables, trial) for trial in compared)
+    silent = tuple(trial for trial in compared if not _speaks(part, tables, trial))
     empty = None if data else f"none of the {len(compared)} compared trials prints it"
     return Body(tuple(data), tuple(left_out), inside.stages, silent, empty)
 

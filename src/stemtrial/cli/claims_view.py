@@ -70,7 +70,9 @@ def _print_part(console: Console, result: PartResult) -> None:
     for text in result.missing:
         console.print(text)
     if result.body.data:
-        _table(console, studies_table(result))
+        studies = studies_table(result)
+        columns = (*studies.columns[:-3], "Bias", *studies.columns[-2:-1])
+        terminal.print_table(console, columns, (row[:-1] for row in studies.rows))
     for judged in result.judgements:
         if judged.down:
             console.print(f"  {heading(judged.domain)} (-{judged.down}): {judged.reason}")

@@ -70,8 +70,8 @@ def estimand_table(part: Part) -> Table:
         ("Against", heading(comparator_words(part))),
         ("Outcome", heading(outcome_words(part))),
         ("Months", _months(part)),
-        ("Holds if", f"{part.holds} {number(part.threshold, digits(part))} {_threshold_unit(part)}"),
-        ("Important difference", f"{number(part.important, digits(part))} {_UNITS[part.kind]}"),
+        ("Holds if", f"{part.holds} {plain_number(part.threshold)} {_threshold_unit(part)}"),
+        ("Important difference", f"{plain_number(part.important)} {_important_unit(part)}"),
     ]
     if part.instruments:
         rows.insert(4, ("Instruments", ", ".join(part.instruments)))
@@ -90,6 +90,10 @@ def _months(part: Part) -> str:
     return f"{first}{part.month:g}, visits within ± {part.window:g}"
 
 
+def _important_unit(part: Part) -> str:
+    return "points" if part.kind == "durability" else _UNITS[part.kind]
+
+
 def _threshold_unit(part: Part) -> str:
     return "of the earlier effect" if part.kind == "durability" else _UNITS[part.kind]
 
@@ -102,8 +106,8 @@ def studies_table(result: PartResult) -> Table:
         (
             datum.label,
             f"{datum.month:g}",
-            *_signed(datum.control),
-            *_signed(datum.treated),
+            *signed_cells(datum.control),
+            *signed_cells(datum.treated),
             number(datum.y, 2 if digits(part) == 2 else 1),
             "" if datum.v is None else number(datum.v**0.5, 2 if digits(part) == 2 else 1),
             number(weights[place]) if weights else "",
@@ -121,7 +125,8 @@ def studies_table(result: PartResult) -> Table:
     return Table("Studies", columns, rows)
 
 
-def _signed(printed: tuple[str, str]) -> tuple[str, str]:
+def signed_cells(printed: tuple[str, str]) -> tuple[str, str]:
+    """Return the printed numbers of a side with true minus signs."""
     return printed[0], printed[1].replace("-", MINUS)
 
 
@@ -156,27 +161,44 @@ def _level(judged: Judged) -> str:
 def variant_table(result: PartResult) -> Table:
     """Return the estimate of a part with each narrower set of studies."""
     rows = tuple(_variant(result.part, variant) for variant in result.sensitivity)
-    columns = ("Studies", "k", "Estimate (95 %)", "P", "Certainty", "Verdict", "Status")
-    return Table("Narrower sets of studies", columns, rows)
+    columns = ("Studies", "Status", "k", "Estimate (95 %)", "P", "Certainty", "Verdict")
+    return Table("Narrower sets of studies", columns, rows, keys=2)
 
 
 def _variant(part: Part, variant: Variant) -> tuple[str, ...]:
     found = variant.found
+    name = heading(variant.name)
     if found is None:
-        return heading(variant.name), str(variant.k), "", "", "", "", variant.status
+        return name, variant.status, str(variant.k), "", "", "", ""
     text = f"{number(found.value, digits(part))} ({interval(*found.interval, digits(part))})"
     level = variant.certainty.replace("_", " ")
-    return (
-        heading(variant.name), str(variant.k), text, _rounded(found.p), level, variant.verdict, variant.status,
-    )  # fmt: skip
+    return name, variant.status, str(variant.k), text, _rounded(found.p), level, variant.verdict
+
+
+def change_table(result: PartResult) -> Table:
+    """Return the smallest further trial that would change the verdict, in either direction."""
+    rows = tuple(
+        (
+            heading(change.towards),
+            change.reason,
+            f"{plain_number(change.true_value)} {_threshold_unit(result.part)}",
+            f"none up to {SIZES[-1]:,}" if change.persons is None else f"{change.persons:,}",
+            change.certainty.replace("_", " "),
+        )
+        for change in result.changes
+    )
+    columns = ("Verdict", "What stands in the way", "If the truth is", "Persons", "Certainty then")
+    return Table("Smallest next trial that would change the verdict", columns, rows, keys=2)
+
+
+def plain_number(value: float) -> str:
+    """Print a number of the claim file without needless decimals."""
+    return f"{value:g}".replace("-", MINUS)
 
 
 def change_words(part: Part, change: Change) -> str:
     """Say how large a further trial must be to change the verdict on a part."""
-    unit = _threshold_unit(part)
-    true = f"if the truth is {number(change.true_value, digits(part))} {unit}"
+    true = f"if the truth is {plain_number(change.true_value)} {_threshold_unit(part)}"
     if change.persons is None:
-        return (
-            f"To {change.towards}: no single trial of up to {SIZES[-1]:,} persons, {true}: {change.reason}."
-        )
-    return f"To {change.towards}: a trial of {change.persons:,} persons, {true}."
+        return f"Would be {change.towards} by no single trial of up to {SIZES[-1]:,} persons, {true}: {change.reason}."
+    return f"Would be {change.towards} by a trial of {change.persons:,} persons, {true}."

@@ -180,6 +180,7 @@ def draw_rows(
     notes: Sequence[str],
     label: str,
     log: bool = False,
+    ends: tuple[str, str] | None = None,
 ) -> Markup:
     """Draw the lines of a forest plot.
 
@@ -201,6 +202,8 @@ def draw_rows(
         What a listener is told.
     log
         Whether axis numbers are logarithms whose ratios are printed.
+    ends
+        What lies to the left and to the right of no difference, where it is not a side that is favoured.
     """
     wrapped = [line for text in (*below, *notes) for line in wrap(text, 150)]
     floor = TOP + LINE * (len(rows) + len(pools)) + 14
@@ -229,8 +232,9 @@ def draw_rows(
     for place, pool in enumerate(pools):
         _pool_line(plot, pool, TOP + LINE * (len(rows) + place) + LINE / 2 + 6)
     middle = plot.px(null)
-    plot.text(min(middle, RIGHT) - 8, floor + 40, f"← favours {clip_text(names[1], 22)}", "end", INK)
-    plot.text(middle + 8, floor + 40, f"favours {clip_text(names[0], 26)} →", ink=INK)
+    left, right = ends or (f"favours {clip_text(names[1], 22)}", f"favours {clip_text(names[0], 26)}")
+    plot.text(min(middle, RIGHT) - 8, floor + 40, f"← {left}", "end", INK)
+    plot.text(middle + 8, floor + 40, f"{right} →", ink=INK)
     for place, line in enumerate(wrapped):
         plot.text(4, floor + 64 + 19 * place, line, ink=INK if place < len(below) else MUTED)
     return plot.svg(label)

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from stemtrial import __version__
 from stemtrial.errors import InputError, Problem
 from stemtrial.report import colours
 from stemtrial.report.figure import Figure, Panel, Table
-from stemtrial.report.page import linked
+from stemtrial.report.page import LINKED, linked
 from stemtrial.report.plot import tag
 from stemtrial.report.templating import templates
 from stemtrial.report.wording import MINUS, THIN
@@ -52,6 +52,8 @@ class Page:
         Citations with identifiers.
     command, evidence_hash
         How to make the page again, and from which tables.
+    up
+        Address and title of the page above this one.
     """
 
     kind: str
@@ -66,15 +68,30 @@ class Page:
     sources: tuple[str, ...]
     command: str
     evidence_hash: str
+    up: tuple[str, str] | None = None
 
 
 def render(page: Page) -> str:
     """Return the HTML of a page; the same page gives the same text."""
     environment = templates()
-    environment.filters["linked"] = linked
+    environment.filters["linked"] = linked_source
     return environment.get_template("synthesis.html.j2").render(
         page=page, version=__version__, colour=colours, report={"calibrated": True}
     )
+
+
+def linked_source(text: str) -> Markup:
+    """Escape a source and turn its identifiers, or its address where it has none, into links.
+
+    Examples
+    --------
+    >>> linked_source("Wen 2022 https://example.org/a?b=1")
+    Markup('Wen 2022 <a href="https://example.org/a?b=1">https://example.org/a?b=1</a>')
+    """
+    before, found, rest = text.rpartition(" https://")
+    if not found or " " in rest or LINKED.search(rest):
+        return linked(text)
+    return linked(before) + Markup(' <a href="https://{0}">https://{0}</a>').format(rest)
 
 
 def write(folder: Path, page: Page, document: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -93,20 +110,37 @@ def write(folder: Path, page: Page, document: Mapping[str, Any]) -> tuple[Path, 
     InputError
         The folder cannot be written.
     """
-    folder = Path(folder)
     contents = {
         "synthesis.html": render(page),
         "synthesis.json": json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n",
     }
-    for figure in page.figures:
+    return write_files(folder, contents | drawings(page.figures))
+
+
+def drawings(figures: Sequence[Figure], prefix: str = "") -> dict[str, str]:
+    """Return every drawing as an SVG file with its numbers as a CSV file, by file name."""
+    contents = {}
+    for figure in figures:
         for place, panel in enumerate(figure.panels, 1):
-            name = figure.key if len(figure.panels) == 1 else f"{figure.key}-{place}"
+            name = f"{prefix}{figure.key}" if len(figure.panels) == 1 else f"{prefix}{figure.key}-{place}"
             contents[f"{name}.svg"] = standalone(figure, panel)
             contents[f"{name}.csv"] = as_csv(panel.table)
+    return contents
+
+
+def write_files(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write texts into a folder by file name, as :func:`write` does.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
+    """
+    folder = Path(folder)
     draft = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".synthesis-"))
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".pages-"))
         for name, text in contents.items():
             (draft / name).write_text(text, encoding="utf-8", newline="\n")
         for name in contents:

@@ -1,6 +1,7 @@
 """How far the pooled result moves: without each study, by other methods, on narrower sets of studies."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -46,45 +47,87 @@ def sensitivity(synthesis: MetaAnalysis) -> Figure | None:
     )
 
 
-def _draw_variants(synthesis: MetaAnalysis, variants: Sequence[Variant]) -> Markup:
-    pooled = [v.pooled for v in variants if v.pooled is not None]
-    estimates = [synthesis.pooled.estimate, 0.0, *(p.estimate for p in pooled)]
-    span = max(estimates) - min(estimates) + 2 * max(abs(e) for e in estimates) + 10
+@dataclass(frozen=True)
+class Line:
+    """One result: its name, number of studies, estimate and interval, or why there is none."""
+
+    name: str
+    k: int
+    estimate: float | None
+    ci: tuple[float, float]
+    status: str
+
+
+def draw_lines(
+    lines: Sequence[Line], *, axis: str, null: float, places: int, marks: Sequence[tuple[float, str]] = ()
+) -> Markup:
+    """Draw results under each other, the first one as the main result.
+
+    Parameters
+    ----------
+    lines
+        The main result first; it needs an estimate.
+    axis
+        Label of the axis.
+    null
+        Place of no difference.
+    places
+        Decimals of printed numbers.
+    marks
+        Further vertical lines with their labels.
+    """
+    known = [line for line in lines if line.estimate is not None]
+    estimates = [null, *(line.estimate for line in known if line.estimate is not None)]
+    widest = lines[0].ci[1] - lines[0].ci[0] if lines[0].estimate is not None else 0.0
+    span = max(estimates) - min(estimates) + 2 * max(abs(e - null) for e in estimates) + 10**-places * 100
+    span = max(span, widest)
     middle = sum((min(estimates), max(estimates))) / 2
-    bounds = [
-        min(max(end, middle - span), middle + span) for p in (*pooled, synthesis.pooled) for end in p.ci
-    ]
-    low, high = widen([0.0, *bounds])
-    floor = 24 + LINE * (len(variants) + 1)
+    bounds = [min(max(end, middle - span), middle + span) for line in known for end in line.ci]
+    low, high = widen([null, *bounds, *(value for value, _ in marks)])
+    floor = 24 + LINE * len(lines)
     plot = Plot(x=(low, high), y=(0, 1), title="", width=860, height=floor + 56, left=330, right=210, top=20)
     plot.bottom, plot.py = 56, Scale(0, 1, floor, 20)
-    plot.grid_x(
-        ticks(low, high),
-        "Difference, points (← favours " + words(synthesis.scope.intervention) + ")",
-        lines=True,
-    )
-    plot.segment(plot.px(0), 16, plot.px(0), floor, INK, 1.4)
-    place = plot.px(synthesis.pooled.estimate)
-    plot.segment(place, 16, place, floor, BLACK, 1.2, "5 3")
-    lines = [
-        ("All studies", synthesis.pooled.k, synthesis.pooled, ""),
-        *((v.name, v.k, v.pooled, v.status) for v in variants),
-    ]
-    for row, (name, k, result, status) in enumerate(lines):
+    plot.grid_x(ticks(low, high), axis, lines=True)
+    plot.segment(plot.px(null), 16, plot.px(null), floor, INK, 1.4)
+    if lines[0].estimate is not None:
+        place = plot.px(lines[0].estimate)
+        plot.segment(place, 16, place, floor, BLACK, 1.2, "5 3")
+    for value, label in marks:
+        plot.segment(plot.px(value), 16, plot.px(value), floor, INK, 1.3, "1.5 3")
+        plot.text(plot.px(value), 12, label, "middle", INK)
+    for row, line in enumerate(lines):
         y = 24 + LINE * row + LINE / 2
-        plot.text(4, y + 4.4, clip_text(heading(name), 44), ink=INK, bold=row == 0)
-        plot.text(316, y + 4.4, f"k = {k}", "end", MUTED)
-        if result is None:
-            plot.text(plot.width - 4, y + 4.4, clip_text(status, 34), "end", MUTED)
+        plot.text(4, y + 4.4, clip_text(heading(line.name), 44), ink=INK, bold=row == 0)
+        plot.text(316, y + 4.4, f"k = {line.k}", "end", MUTED)
+        if line.estimate is None:
+            plot.text(plot.width - 4, y + 4.4, clip_text(line.status, 34), "end", MUTED)
             continue
-        whisker(plot, result.ci, y, BLACK if row == 0 else BLUE, 2.2)
-        if low <= result.estimate <= high:
-            plot.dot(plot.px(result.estimate), y, BLACK if row == 0 else BLUE, 5)
-        plot.text(plot.width - 4, y + 4.4, f"{number(result.estimate)} ({interval(*result.ci)})", "end", INK)
-    spoken = "; ".join(
-        f"{n}: {number(r.estimate)} ({interval(*r.ci)})" for n, _, r, _ in lines if r is not None
-    )
+        whisker(plot, line.ci, y, BLACK if row == 0 else BLUE, 2.2)
+        if low <= line.estimate <= high:
+            plot.dot(plot.px(line.estimate), y, BLACK if row == 0 else BLUE, 5)
+        plot.text(plot.width - 4, y + 4.4, _printed(line, places), "end", INK)
+    spoken = "; ".join(f"{line.name}: {_printed(line, places)}" for line in known)
     return plot.svg(f"Pooled results. {spoken}.")
+
+
+def _printed(line: Line, places: int) -> str:
+    assert line.estimate is not None
+    return f"{number(line.estimate, places)} ({interval(*line.ci, places)})"
+
+
+def _draw_variants(synthesis: MetaAnalysis, variants: Sequence[Variant]) -> Markup:
+    pooled = synthesis.pooled
+    lines = [
+        Line("All studies", pooled.k, pooled.estimate, pooled.ci, ""),
+        *(
+            Line(v.name, v.k, v.pooled.estimate, v.pooled.ci, v.status)
+            if v.pooled
+            else Line(v.name, v.k, None, (0.0, 0.0), v.status)
+            for v in variants
+        ),
+    ]
+    axis = "Difference, points (← favours " + words(synthesis.scope.intervention) + ")"
+    return draw_lines(lines, axis=axis, null=0.0, places=1)
 
 
 def _variant_table(variants: Sequence[Variant]) -> Table:
