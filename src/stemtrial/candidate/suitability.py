@@ -308,7 +308,7 @@ def _trial(name: str, evidence: Evidence, rules: list[RuleResult]) -> TrialResul
     references = tuple(dict.fromkeys(rule.reference_id for rule in rules))
     return TrialResult(
         trial=name,
-        label=label(name),
+        label=label(name if name[-4:].isdecimal() else references[0]),
         reference_ids=references,
         state=state,
         met=states.count(State.MET),
