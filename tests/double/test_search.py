@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stemtrial.errors import InputError
+from stemtrial.trial.operating import boundary_factor
 from stemtrial.trial.replicates import Plan, simulate
-from stemtrial.trial.search import Curve, enlarged, search
+from stemtrial.trial.search import Curve, enlarged, resized, search
 
 SEED = 11
 
@@ -55,3 +56,50 @@ def test_wilson_interval():
 def test_sizes_that_make_no_sense(small, sizes):
     with pytest.raises(InputError, match="must increase and give every arm four patients"):
         search(small, sizes, 10, SEED, 1)
+
+
+def with_looks(plan, **question):
+    data = plan.trial.model_dump(mode="json")
+    data["question"] |= {"sides": 1, "alpha": 0.025, **question}
+    return Plan.of(type(plan.trial).model_validate(data))
+
+
+def test_sizes_with_looks_are_the_trials_of_those_sizes(small):
+    """Success, where they stop and how many they analyse, all the same as in runs of their own."""
+    futility = {"kind": "non_binding", "z": [0.0]}
+    plan = with_looks(small, interim={"at": [0.5], "spending": "pocock", "futility": futility})
+    found = search(plan, [40, 80], 40, SEED, 2)
+    for i, size in enumerate((40, 80)):
+        run = simulate(Plan.of(enlarged(plan.trial, size / 40)), SEED, np.arange(40))
+        for scenario, prefix in (("assurance", ""), ("power", "typical_"), ("type_one_error", "null_")):
+            assert found.curves[scenario][found.main].share[i] == run[f"{prefix}success"].mean()
+            assert found.stopping[scenario][i, 0] == (run[f"{prefix}look"] == 0).mean()
+            assert np.isclose(found.expected[scenario][i], run[f"{prefix}randomised"].mean())
+
+
+def test_allocation_is_that_of_trials_with_those_arms(small):
+    found = search(small, [40], 30, SEED, 2, shares=(0.4, 0.6)).allocation
+    assert found.n == 40
+    for i, experimental in enumerate((16, 24)):
+        run = simulate(Plan.of(resized(small.trial, 40 - experimental, experimental)), SEED, np.arange(30))
+        assert found.curves["assurance"].share[i] == run["success"].mean()
+    assert found.best in (0.4, 0.6)
+
+
+def test_the_factor_on_the_bounds_of_an_exact_test_is_one(small):
+    """Normal readings: the calibrated bounds are the theoretical ones, within the interval (false alarm 5 % each)."""
+    rng = np.random.default_rng(6)
+    futility = {"kind": "binding", "z": [0.2]}
+    for interim in (
+        {"at": [0.5], "spending": "pocock"},
+        {"at": [0.5], "spending": "pocock", "futility": futility},
+    ):
+        plan = with_looks(small, interim=interim)
+        looks, n = plan.looks, 40_000
+        half, rest = rng.normal(size=(2, n))
+        z = np.stack([half, (half + rest) / np.sqrt(2)], axis=1)
+        path = np.stack([-z, np.ones_like(z), np.full_like(z, 1e9)], axis=2)
+        found = boundary_factor(plan, {"typical_path": path, "typical_complete": np.zeros(n)})
+        assert found["low"] - 0.01 < 1 < found["high"] + 0.01
+        assert found["high"] - found["low"] < 0.1
+        assert looks.number == 2

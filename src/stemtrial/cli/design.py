@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from stemtrial.trial.plan import Plan
     from stemtrial.trial.search import Answer, Curve, Search
 
 STEPS = 8
+
+
+SHARES = (0.33, 0.4, 0.5, 0.6, 0.67, 0.75)
+"""Shares of patients in the experimental arm that are compared."""
 
 
 def design(
@@ -25,41 +30,62 @@ def design(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=1024, help="Threads; by default one a core.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for a report, with boundaries and what drives the chance of success."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
 ) -> None:
     """Find the number of patients for a chance of success: curves of assurance and power over size."""
+    import math
     import os
+    import time
 
     import numpy as np
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from stemtrial.documents import Document
+    from stemtrial.trial.declared import declared
     from stemtrial.trial.protocol import Trial
-    from stemtrial.trial.run import planned
+    from stemtrial.trial.run import claim, planned
     from stemtrial.trial.search import search
 
+    started = time.perf_counter()
     source = Document.read(trial)
     plan = planned(source.validate(Trial), source)
-    smallest = min(24, largest // 2)
+    if out is not None:
+        claim(out)
+    control, treated = (plan.trial.arms[arm].n for arm in plan.trial.question.compare[::-1])
+    first = plan.looks.design.information[0]
+    needed = math.ceil(4.5 / first * (control + treated) / min(control, treated))
+    smallest = min(max(24, needed), largest // 2)
     sizes = sorted({int(round(n / 2) * 2) for n in np.geomspace(smallest, largest, STEPS)})
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    shares = [s for s in SHARES if first * (control + treated) * min(s, 1 - s) >= 4.5]
+    cores = workers or os.cpu_count() or 1
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=replicates)
-        found = search(
-            plan,
-            sizes,
-            replicates,
-            seed,
-            workers or os.cpu_count() or 1,
-            lambda n: bar.update(task, completed=n),
-        )
+        task = bar.add_task("sizes", total=replicates)
+        found = search(plan, sizes, replicates, seed, cores, lambda n: bar.update(task, completed=n), shares)
+        own = None
+        if out is not None:
+            task = bar.add_task("as declared", total=replicates)
+            own = declared(plan, replicates, seed, cores, lambda n: bar.update(task, completed=n))
+    document = _document(found, target, seed, replicates, plan.belief.label) | (
+        {"declared": own} if own else {}
+    )
+    if out is not None and own is not None:
+        _write(out, plan, found, document, source.text, trial, time.perf_counter() - started)
     if as_json:
-        typer.echo(json.dumps(_document(found, target, seed, replicates, plan.belief.label), allow_nan=False))
-    else:
-        _print(plan.trial.title, found, target, seed, replicates, plan.belief.label)
+        typer.echo(json.dumps(document, allow_nan=False))
+        return
+    _print(plan.trial.title, found, target, seed, replicates, plan.belief.label)
+    if out is not None:
+        typer.echo(f"Report: {out / 'report.html'}")
 
 
 def _answers(found: "Search", target: float) -> dict[str, "Answer"]:
@@ -82,7 +108,107 @@ def _document(found: "Search", target: float, seed: int, replicates: int, label:
         "main_month": found.months[found.main],
         "best_month": found.best_month,
         "curves": {name: [plain(curve) for curve in curves] for name, curves in found.curves.items()},
+        "stopping": {name: shares.tolist() for name, shares in found.stopping.items()},
+        "expected": {name: mean.tolist() for name, mean in found.expected.items()},
+        "allocation": None
+        if found.allocation is None
+        else {
+            "n": found.allocation.n,
+            "experimental": list(found.allocation.experimental),
+            "best": found.allocation.best,
+            "curves": {name: plain(curve) for name, curve in found.allocation.curves.items()},
+        },
     }
+
+
+def _sentences(found: "Search", target: float) -> list[str]:
+    """Answer what was asked, in sentences."""
+    said = [
+        f"{name} of {100 * target:g} %: {_sentence(answer)}"
+        for name, answer in _answers(found, target).items()
+    ]
+    month, best = found.months[found.main], found.best_month
+    if best != month:
+        said.append(f"The largest trial would be most likely to succeed at month {best:g}.")
+    if (split := found.allocation) is not None:
+        curve = split.curves["assurance"]
+        at = split.experimental.index(split.best)
+        said.append(
+            f"Of the shares tried, {100 * split.best:.0f} % of {split.n} patients in the experimental arm has the "
+            f"highest assurance, {100 * curve.share[at]:.1f} % ({100 * curve.low[at]:.1f}, {100 * curve.high[at]:.1f})."
+        )
+    return said
+
+
+def _write(
+    out: Path, plan: "Plan", found: "Search", document: dict[str, Any], text: str, trial: Path, seconds: float
+) -> None:
+    """Write the folder of a design, whole or not at all."""
+    import shutil
+    import tempfile
+
+    from stemtrial.evidence import load
+    from stemtrial.report import designpage
+    from stemtrial.trial.drivers import Driver
+    from stemtrial.trial.run import put_in_place, seal, write_json
+
+    own, out = document["declared"], out.absolute()
+    said = [f"{sentence[:1].upper()}{sentence[1:]}" for sentence in _sentences(found, document["target"])]
+    options = (
+        f"--target {document['target']:g} --seed {document['seed']} --replicates {document['replicates']}"
+    )
+    command = (
+        f"stemtrial design {trial} {options} --max-n {found.curves['power'][0].sizes[-1]} --out {out.name}"
+    )
+    page = designpage.DesignPage(
+        plan.trial.title, text, document["target"], tuple(said), found, own["looks"],
+        [Driver(**d) for d in own["drivers"]], own["mean_chance"], tuple(_facts(own)), plan.belief.label, command,
+        document["seed"], document["replicates"],
+    )  # fmt: skip
+    identity = {
+        "evidence_hash": load().hash, "posterior_hash": plan.belief.fingerprint, "seed": document["seed"],
+        "replicates": document["replicates"],
+    }  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        write_json(made / "design.json", document)
+        (made / "trial.yaml").write_text(text, encoding="utf-8")
+        seal(made, command, plan.trial, identity, round(seconds, 3))
+        designpage.write(made / "report.html", page)
+        made.chmod(0o755)
+        put_in_place(made, out)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _facts(own: dict[str, Any]) -> list[tuple[str, str]]:
+    """Operating characteristics of the trial as declared, named."""
+
+    def share(found: dict[str, float]) -> str:
+        return f"{100 * found['value']:.1f} % ± {100 * found['mc_se']:.1f}"
+
+    size, estimate, factor = own["sample_size"], own["estimation"], own["boundary_factor"]
+    facts = [
+        ("Patients randomised, at most", f"{size['maximal']}"),
+        ("Patients randomised on average, over all constants", f"{size['assurance']['mean']:.0f}"),
+        ("Assurance", share(own["assurance"])),
+        ("Power", share(own["power"])),
+        ("Type I error, treatment under question inert", share(own["type_one_error"])),
+        ("Type I error at the margin", share(own["type_one_error_at_margin"])),
+        ("Bias of the estimate, points", f"{estimate['bias']:+.2f} ± {estimate['bias_mc_se']:.2f}"),
+        (f"Coverage of the {100 * estimate['confidence']:g} % interval", share(estimate["coverage"])),
+        ("Misleading conclusion", share(own["misleading"])),
+    ]
+    if "factor" in factor:
+        interval = f"{factor['factor']:.3f} ({factor['low']:.3f}, {factor['high']:.3f})"
+        facts.append(("Factor on the bounds for an exact level, with Monte-Carlo interval", interval))
+    if own["duration"] is not None:
+        facts.append(("Duration, months", f"{own['duration']['assurance']['mean']:.1f}"))
+    if own["cost"] is not None:
+        facts.append((f"Cost, {own['cost']['currency']}", f"{own['cost']['assurance']['mean']:,.0f}"))
+    return facts
 
 
 def _print(title: str, found: "Search", target: float, seed: int, replicates: int, label: str) -> None:
@@ -106,11 +232,8 @@ def _print(title: str, found: "Search", target: float, seed: int, replicates: in
         table.add_row(str(size), *shares)
     console = Console()
     console.print(table)
-    for name, answer in _answers(found, target).items():
-        console.print(f"{name} of {100 * target:g} %: {_sentence(answer)}", soft_wrap=True)
-    best = found.best_month
-    if best != month:
-        console.print(f"The largest trial would be most likely to succeed at month {best:g}.", soft_wrap=True)
+    for sentence in _sentences(found, target):
+        console.print(sentence, soft_wrap=True)
     console.print(
         f"[bold]{label}[/bold]: not for decisions. Seed {seed}, {replicates} virtual trials.", soft_wrap=True
     )

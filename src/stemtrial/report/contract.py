@@ -90,6 +90,61 @@ class Proportion(Document):
     mc_se: float = Field(ge=0)
 
 
+class Stops(Document):
+    """Shares of trials that stop at a look, by reason, and of those that end there for whatever reason."""
+
+    efficacy: Share
+    futility: Share
+    opposite: Share
+    ends_here: Share
+
+
+class Look(Document):
+    """A look: its patients by arm, its bounds on the scale of the statistic, and how often trials stop there."""
+
+    information: float = Field(gt=0, le=1)
+    patients: dict[str, int]
+    efficacy_z: float | None
+    futility_z: float | None
+    stopping: dict[Literal["assurance", "power", "type_one_error"], Stops]
+
+
+class Estimation(Document):
+    """Bias and coverage of the estimate at the end, with constants at their mean."""
+
+    truth: float
+    mean: float
+    bias: float
+    bias_mc_se: float = Field(ge=0)
+    rmse: float = Field(ge=0)
+    coverage: Proportion
+    confidence: Share
+
+
+class Misleading(Proportion):
+    """Share of trials whose conclusion is not so in their own world."""
+
+    shown_though_absent: Proportion
+    missed_though_important: Proportion
+    exaggeration: float | None
+
+
+class Answer(Document):
+    """The main comparison under one estimand, or one of several comparisons."""
+
+    estimate: Spread
+    assurance: Proportion
+    power: Proportion
+    type_one_error: Proportion
+
+
+class Compared(Answer):
+    """One of several comparisons."""
+
+    experimental: str
+    comparator: str
+
+
 class NumericalError(Document):
     """Largest error of the solver against its reference, in points of pain."""
 
@@ -116,6 +171,13 @@ class Summary(Document):
     structure_weights: dict[str, Any]
     numerical_error: NumericalError
     wall_seconds: Count
+    type_one_error_at_margin: Proportion | None = None
+    looks: tuple[Look, ...] = ()
+    estimation: Estimation | None = None
+    misleading: Misleading | None = None
+    comparisons: tuple[Compared, ...] = ()
+    estimands: dict[str, Answer] = {}
+    duration: dict[str, Spread] | None = None
 
 
 class Manifest(Document):
@@ -227,12 +289,14 @@ class Distribution(Document):
 class Flow(Document):
     """Patients of one arm from randomisation to analysis, as means over the replicates.
 
-    ``dropped`` counts, for each visit month, the patients lost since the visit before.
+    ``dropped`` counts, for each visit month, the patients lost since the visit before; ``events`` the patients with
+    each intercurrent event besides rescue.
     """
 
     randomised: Count
     treated: Count
     rescued: Count
+    events: dict[str, Count] = {}
     dropped: dict[str, Count]
     analysed: Count
 

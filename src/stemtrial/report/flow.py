@@ -51,6 +51,10 @@ def _table(report: Report) -> Table:
         ("Treated", [flow.treated for flow in flows]),
         ("Took rescue analgesia", [flow.rescued for flow in flows]),
         *(
+            (kind.replace("_", " ").capitalize(), [flow.events.get(kind, 0.0) for flow in flows])
+            for kind in dict.fromkeys(kind for flow in flows for kind in flow.events)
+        ),
+        *(
             (f"Lost by month {month(float(key))}", [flow.dropped.get(key, 0.0) for flow in flows])
             for key in months
         ),
@@ -104,7 +108,16 @@ def _stages(arm: Arm) -> list[list[str]]:
             f"Randomised: {_count(flow.randomised)}",
             f"Treated: {_count(flow.treated)}",
         ],
-        ["*Follow-up", f"Rescue analgesia: {_count(flow.rescued)}", f"Lost: {_count(_lost(flow))}", *lost],
+        [
+            "*Follow-up",
+            f"Rescue analgesia: {_count(flow.rescued)}",
+            *(
+                f"{kind.replace('_', ' ').capitalize()}: {_count(count)}"
+                for kind, count in flow.events.items()
+            ),
+            f"Lost: {_count(_lost(flow))}",
+            *lost,
+        ],
         [f"*Analysed: {_count(flow.analysed)}"],
     ]
 

@@ -13,7 +13,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from stemtrial.errors import InputError, Problem
-from stemtrial.report import colours, wording
+from stemtrial.report import answers, colours, wording
+from stemtrial.report.boundaryplot import boundary_plot
+from stemtrial.report.characteristics import characteristics
 from stemtrial.report.contract import Manifest, Report, Summary
 from stemtrial.report.contrasts import contrasts
 from stemtrial.report.courses import time_course
@@ -33,13 +35,22 @@ def figures(report: Report, summary: Summary) -> tuple[Figure, ...]:
     Returns
     -------
     tuple of Figure
-        Course of pain, parts of relief, contrasts, responders, course of function, flow.
+        Course of pain, parts of relief, contrasts; with several of them comparisons, estimands and looks; responders,
+        course of function, flow.
     """
     stamp = "" if report.calibrated else report.calibration
+    asked = []
+    if len(summary.comparisons) > 1:
+        asked.append(answers.comparisons(report, summary, stamp))
+    if len(summary.estimands) > 1:
+        asked.append(answers.estimands(report, summary, stamp))
+    if len(summary.looks) > 1:
+        asked.append(boundary_plot(summary.looks, stamp))
     return (
         time_course(report, "pain", stamp),
         relief_parts(report, stamp),
         contrasts(report, stamp),
+        *asked,
         responders(report, summary, stamp),
         time_course(report, "function", stamp),
         patient_flow(report, stamp),
@@ -81,6 +92,7 @@ def render(report: Mapping[str, Any], summary: Mapping[str, Any], manifest: Mapp
         summary=numbers,
         manifest=origin,
         figures=figures(contents, numbers),
+        characteristics=characteristics(numbers),
         finding=wording.finding(contents, numbers),
         division=wording.division(contents, numbers),
         qualities=wording.qualities(contents.parameters),

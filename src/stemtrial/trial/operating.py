@@ -112,10 +112,9 @@ def estimation(plan: Plan, results: Results) -> Json:
     complete = results["typical_complete"]
     truth, n = float(np.nanmean(complete)), int(known.sum())
     error = (estimates - complete)[known & np.isfinite(complete)]
+    confidence = 1 - 2 * plan.trial.question.level
     ended = np.take_along_axis(results["typical_path"], results["typical_look"][:, None, None], axis=1)[:, 0]
-    low, high = Comparison(ended[:, 0], ended[:, 1], ended[:, 2], ended[:, 0]).interval(
-        1 - plan.trial.question.alpha
-    )
+    low, high = Comparison(ended[:, 0], ended[:, 1], ended[:, 2], ended[:, 0]).interval(confidence)
     return {
         "truth": truth,
         "truth_mc_se": float(np.nanstd(complete) / np.sqrt(n)),
@@ -124,7 +123,7 @@ def estimation(plan: Plan, results: Results) -> Json:
         "bias_mc_se": float(error.std() / np.sqrt(len(error))),
         "rmse": float(np.sqrt(np.mean((estimates[known] - truth) ** 2))),
         "coverage": probability(((low <= truth) & (truth <= high))[known]),
-        "confidence": 1 - plan.trial.question.alpha,
+        "confidence": confidence,
     }
 
 
@@ -286,3 +285,32 @@ def dose_response(plan: Plan, results: Results) -> Json | None:
         "improvement": {a: spread(results["dose/improvement"][:, i]) for i, a in enumerate(given.arms) if i},
         **by_scenario,
     }
+
+
+def boundary_factor(plan: Plan, results: Results) -> Json:
+    """Factor by which all efficacy bounds would have to be multiplied for the level to be exact at the margin.
+
+    Bounds come from normal theory; readings have ends, patients leave, and variances differ between arms. A factor above
+    1 says that the trial shows too much, below 1 that it is cautious. The interval is that of the quantile's order
+    statistics, 95 %. Two-sided trials count the side in favour of the experimental arm.
+
+    Returns
+    -------
+    dict
+        ``factor``, ``low``, ``high``; for equivalence a ``status``, since it has two margins.
+    """
+    hypothesis, bounds = plan.trial.question.margin, plan.looks.bounds
+    if hypothesis.kind == "equivalence":
+        return {"status": "not available for equivalence"}
+    shift = hypothesis.null - float(np.nanmean(results["typical_complete"]))
+    z = np.stack([plan.looks.statistic(c, shift) for c in _path(results, "typical_")], axis=1)
+    if bounds.binding:
+        given_up = np.logical_or.accumulate(z <= bounds.lower, axis=1)
+        z = np.where(np.concatenate([np.zeros((len(z), 1), bool), given_up[:, :-1]], axis=1), -np.inf, z)
+    furthest = np.sort(np.nanmax(np.where(np.isfinite(bounds.upper), z / bounds.upper, -np.inf), axis=1))
+    n, level = len(furthest), plan.trial.question.level
+    half = 1.959964 * np.sqrt(n * level * (1 - level))
+    middle, low, high = (
+        float(furthest[int(np.clip(np.ceil(n * (1 - level) + d) - 1, 0, n - 1))]) for d in (0.0, -half, half)
+    )
+    return {"factor": middle, "low": low, "high": high}

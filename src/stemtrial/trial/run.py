@@ -74,7 +74,8 @@ def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
     return {"max_points": worst, "checked_patients": checked, "tolerance": TOLERANCE}
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a document as JSON with finite numbers only."""
     path.write_text(
         json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
     )
@@ -109,6 +110,24 @@ def put_in_place(made: Path, folder: Path) -> None:
         os.replace(folder, old)
     os.replace(made, folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def seal(folder: Path, command: str, trial: Trial, identity: Mapping[str, Any], wall_seconds: float) -> None:
+    """Write ``manifest.json``: what is needed to make the files of a folder again, and their hashes."""
+    manifest = {
+        "stemtrial": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "trial_hash": trial.hash,
+        **identity,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": _version_of("numba"),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "wall_seconds": wall_seconds,
+        "files": {file.name: _digest(file) for file in sorted(folder.iterdir())},
+    }
+    write_json(folder / "manifest.json", manifest)
 
 
 def planned(trial: Trial, source: Document, numerics: Numerics = STANDARD_NUMERICS) -> Plan:
@@ -216,27 +235,15 @@ def run(
 
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        _write_json(made / "summary.json", summary)
-        _write_json(made / "report.json", report)
+        write_json(made / "summary.json", summary)
+        write_json(made / "report.json", report)
         (made / "trial.yaml").write_text(report["trial_file"], encoding="utf-8")
         if patients:
             rows.join(
                 [store.path(ids, ".parquet") for ids in spans(replicates, batch)], made / "patients.parquet"
             )
-        manifest = {
-            "stemtrial": __version__,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": f"stemtrial simulate {path} --replicates {replicates} --seed {seed}",
-            "trial_hash": trial.hash,
-            **identity,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": _version_of("numba"),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "wall_seconds": summary["wall_seconds"],
-            "files": {file.name: _digest(file) for file in sorted(made.iterdir())},
-        }
-        _write_json(made / "manifest.json", manifest)
+        command = f"stemtrial simulate {path} --replicates {replicates} --seed {seed}"
+        seal(made, command, trial, identity, summary["wall_seconds"])
         render(made)
         made.chmod(0o755)
         put_in_place(made, folder)

@@ -11,8 +11,9 @@ import numpy as np
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.simulation import PATIENTS_A_BATCH, Results, in_batches
+from stemtrial.trial.looks import Verdict
+from stemtrial.trial.plan import Plan
 from stemtrial.trial.protocol import Trial
-from stemtrial.trial.replicates import Plan
 
 SCENARIOS = ("assurance", "power", "type_one_error")
 """Constants drawn anew for each virtual trial; all at their mean; what is under question doing nothing."""
@@ -93,16 +94,49 @@ class Search:
         Index of the endpoint's visit.
     curves
         By scenario, one curve a visit.
+    stopping
+        By scenario, share of trials that end at each look at the main visit, (sizes, looks).
+    expected
+        By scenario, mean number of patients analysed at the end, (sizes,).
+    allocation
+        Chances of the trial's own size by share of patients in the experimental arm, if asked for.
     """
 
     months: tuple[float, ...]
     main: int
     curves: dict[str, tuple[Curve, ...]]
+    stopping: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
+    allocation: "Allocation | None" = None
 
     @property
     def best_month(self) -> float:
         """Visit at which the largest trial is most likely to succeed under the model."""
         return self.months[int(np.argmax([curve.share[-1] for curve in self.curves["assurance"]]))]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Chance of success of one number of patients, by how they are shared.
+
+    Attributes
+    ----------
+    n
+        Patients in both compared arms.
+    experimental
+        Share in the experimental arm, increasing.
+    curves
+        By scenario; their sizes are the patients of the experimental arm.
+    """
+
+    n: int
+    experimental: tuple[float, ...]
+    curves: dict[str, Curve]
+
+    @property
+    def best(self) -> float:
+        """Share with the highest assurance."""
+        return self.experimental[int(np.argmax(self.curves["assurance"].share))]
 
 
 def _rising(values: np.ndarray) -> np.ndarray:
@@ -119,15 +153,22 @@ def _rising(values: np.ndarray) -> np.ndarray:
 
 def enlarged(trial: Trial, factor: float) -> Trial:
     """Return the trial with the arms that are compared larger by a factor, their ratio kept."""
+    return resized(
+        trial, *(max(2, round(trial.arms[arm].n * factor)) for arm in trial.question.compare[::-1])
+    )
+
+
+def resized(trial: Trial, comparator: int, experimental: int) -> Trial:
+    """Return the trial with other numbers of patients in the arms that are compared."""
     data = trial.model_dump(mode="json")
-    for arm in trial.question.compare:
-        data["arms"][arm]["n"] = max(2, round(trial.arms[arm].n * factor))
+    for arm, n in ((trial.comparator, comparator), (trial.experimental, experimental)):
+        data["arms"][arm]["n"] = n
     return Trial.model_validate(data)
 
 
-def _successes(plan: Plan, sizes: Sequence[tuple[int, int]], seed: int, replicates: np.ndarray) -> Results:
-    """Success of every replicate by scenario, (replicates, visits, sizes)."""
-    trial, question = plan.trial, plan.trial.question
+def _chances(plan: Plan, pairs: Sequence[tuple[int, int]], seed: int, replicates: np.ndarray) -> Results:
+    """Success by scenario, (replicates, visits, pairs), and look of the end at the main visit, (replicates, pairs)."""
+    trial, looks, visits = plan.trial, plan.looks, range(len(plan.trial.visits_months))
     names = (trial.comparator, trial.experimental)
     casts = {arm: plan.cast(arm, seed, replicates) for arm in names}
     drawn, mean = plan.belief.draw(seed, replicates), plan.belief.typical(replicates)
@@ -137,9 +178,17 @@ def _successes(plan: Plan, sizes: Sequence[tuple[int, int]], seed: int, replicat
         SCENARIOS, (plan.schedules, plan.schedules, inert), (drawn, mean, drawn), strict=True
     ):
         arms = [plan.follow(casts[arm], schedules[arm], constants) for arm in names]
-        analyses = [plan.analyse(arms[0], arms[1], n) for n in sizes]
-        success = [[visit.success(question.alpha, question.sides) for visit in size] for size in analyses]
-        found[scenario] = np.moveaxis(np.array(success), 2, 0).swapaxes(1, 2)
+        analysed = {
+            seen: plan.analyse(arms[0], arms[1], seen)
+            for seen in {(a, b) for pair in pairs for a, b in looks.patients(pair)}
+        }
+        ends: list[list[Verdict]] = [
+            [looks.end([analysed[a, b][v] for a, b in looks.patients(pair)]) for v in visits]
+            for pair in pairs
+        ]
+        shown = np.array([[verdict.shown for verdict in pair] for pair in ends])
+        found[scenario] = np.moveaxis(shown, 2, 0).swapaxes(1, 2)
+        found[f"{scenario}/look"] = np.stack([pair[plan.main_visit].look for pair in ends], axis=1)
     return found
 
 
@@ -150,8 +199,9 @@ def search(
     seed: int,
     workers: int,
     progress: Callable[[int], None] = lambda done: None,
+    shares: Sequence[float] = (),
 ) -> Search:
-    """Chance of success of the trial at several sizes.
+    """Chance of success of the trial at several sizes, interim looks included.
 
     Parameters
     ----------
@@ -161,30 +211,52 @@ def search(
         Patients in both compared arms together, increasing.
     replicates, seed, workers, progress
         Virtual trials, seed of all draws, threads, and what to call with the number finished.
+    shares
+        Shares of patients in the experimental arm, at the trial's own size, increasing.
 
     Raises
     ------
     InputError
-        For sizes that do not increase or leave an arm with fewer than four patients.
+        For sizes that do not increase or leave an arm, or its first look, with fewer than four patients.
     """
     trial = plan.trial
     control, treated = trial.arms[trial.comparator].n, trial.arms[trial.experimental].n
     declared = control + treated
     pairs = [(round(control * size / declared), round(treated * size / declared)) for size in sizes]
-    if list(sizes) != sorted(set(sizes)) or min(min(pair) for pair in pairs) < 4:
+    shared = [(declared - round(declared * share), round(declared * share)) for share in shares]
+    fewest = min(min(plan.looks.patients(pair)[0]) for pair in (*pairs, *shared))
+    if list(sizes) != sorted(set(sizes)) or fewest < 4:
         raise InputError(
             Problem(
-                "must increase and give every arm four patients or more", field="sizes", value=list(sizes)
+                "must increase and give every arm four patients or more", field="sizes", value=list(sizes),
+                hint="look later, or consider larger trials" if trial.question.interim else None,
             )
-        )
-    largest = Plan.of(enlarged(trial, sizes[-1] / declared), plan.numerics, plan.belief)
-    batch = max(1, PATIENTS_A_BATCH // max(pairs[-1]))
+        )  # fmt: skip
+    every = [*pairs, *shared]
+    largest = (max(a for a, _ in every), max(b for _, b in every))
+    enough = Plan.of(resized(trial, *largest), plan.numerics, plan.belief)
+    batch = max(1, PATIENTS_A_BATCH // max(largest))
     found = in_batches(
-        lambda ids: _successes(largest, pairs, seed, ids), replicates, batch, workers, progress=progress
+        lambda ids: _chances(enough, every, seed, ids), replicates, batch, workers, progress=progress
     )
-    total = np.array([sum(pair) for pair in pairs])
+    total, own = np.array([sum(pair) for pair in pairs]), len(pairs)
     curves = {
-        name: tuple(Curve.of(total, found[name][:, v]) for v in range(len(trial.visits_months)))
+        name: tuple(Curve.of(total, found[name][:, v, :own]) for v in range(len(trial.visits_months)))
         for name in SCENARIOS
     }
-    return Search(trial.visits_months, trial.visits_months.index(trial.question.endpoint.month), curves)
+    seen = np.array([[sum(look) for look in plan.looks.patients(pair)] for pair in pairs])
+    stopping = {
+        name: np.stack(
+            [(found[f"{name}/look"][:, :own] == k).mean(axis=0) for k in range(plan.looks.number)], axis=1
+        )
+        for name in SCENARIOS
+    }
+    main = plan.main_visit
+    allocation = None
+    if shares:
+        split = {
+            name: Curve.of(np.array([b for _, b in shared]), found[name][:, main, own:]) for name in SCENARIOS
+        }
+        allocation = Allocation(declared, tuple(b / declared for _, b in shared), split)
+    expected = {name: (share * seen).sum(axis=1) for name, share in stopping.items()}
+    return Search(trial.visits_months, main, curves, stopping, expected, allocation)

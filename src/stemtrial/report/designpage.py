@@ -1,0 +1,94 @@
+"""The page of a design: size, allocation, boundaries, where trials stop, and what drives the chance of success."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemtrial import __version__
+from stemtrial.report import colours
+from stemtrial.report.boundaryplot import boundary_plot
+from stemtrial.report.chancecurves import chance_curves
+from stemtrial.report.contract import Look
+from stemtrial.report.figure import Figure
+from stemtrial.report.stoppingmap import stopping_map
+from stemtrial.report.templating import templates
+from stemtrial.report.tornado import tornado
+from stemtrial.trial.drivers import Driver
+from stemtrial.trial.search import Search
+
+
+@dataclass(frozen=True, eq=False)
+class DesignPage:
+    """What the page of a design holds.
+
+    Attributes
+    ----------
+    title, trial_file
+        Of the trial.
+    target
+        Chance of success wanted.
+    answers
+        Sentences that answer what was asked.
+    search
+        Chances by size and allocation.
+    looks
+        Of the trial as declared, as in ``summary.json``.
+    drivers, mean_chance
+        Constants by Sobol index, and the chance of success around which they move it.
+    facts
+        Names and values of the table of operating characteristics.
+    calibration, command, seed, replicates
+        Where the numbers come from.
+    """
+
+    title: str
+    trial_file: str
+    target: float
+    answers: tuple[str, ...]
+    search: Search
+    looks: Sequence[Mapping[str, Any]]
+    drivers: Sequence[Driver]
+    mean_chance: float
+    facts: tuple[tuple[str, str], ...]
+    calibration: str
+    command: str
+    seed: int
+    replicates: int
+
+
+def figures(page: DesignPage) -> tuple[Figure, ...]:
+    """Draw the figures of a design: chances, drivers and, with interim looks, boundaries and where trials stop."""
+    search = page.search
+    stamp = "" if page.calibration.lower().startswith("calibrated") else page.calibration
+    main = {name: curves[search.main] for name, curves in search.curves.items()}
+    chances = chance_curves(main, search.months[search.main], page.target, search.allocation, stamp)
+    drivers = tornado(page.drivers, page.mean_chance, stamp)
+    if len(page.looks) == 1:
+        return chances, drivers
+    looks = [Look.model_validate(look) for look in page.looks]
+    sizes = np.asarray(main["assurance"].sizes).tolist()
+    stopping = stopping_map(sizes, [k.information for k in looks], search.stopping, search.expected, stamp)
+    return chances, boundary_plot(looks, stamp), stopping, drivers
+
+
+def render(page: DesignPage) -> str:
+    """Return the HTML of the page; the same page gives the same text."""
+    return (
+        templates()
+        .get_template("design.html.j2")
+        .render(
+            page=page,
+            figures=figures(page),
+            version=__version__,
+            colour=colours,
+            calibrated=page.calibration.lower().startswith("calibrated"),
+        )
+    )
+
+
+def write(path: Path, page: DesignPage) -> None:
+    """Write the page as a file."""
+    path.write_text(render(page), encoding="utf-8", newline="\n")
