@@ -1,0 +1,289 @@
+"""The document of an evaluation, its print-out, and the way back from a number to its sources."""
+
+import json
+import re
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from stemtrial.calibration.belief import belief
+from stemtrial.candidate.assessment import assess, person_of
+from stemtrial.candidate.explain import explain, resolve
+from stemtrial.candidate.intake import Intake, read_candidates
+from stemtrial.candidate.record import Candidate
+from stemtrial.errors import InputError
+from stemtrial.evidence import load
+from stemtrial.report.candidatepage import harm, render, together
+from stemtrial.report.candidatewords import icons, option_words, telling
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ORDER = ["education_exercise", "nsaid", "corticosteroid", "hyaluronic_acid", "saline"]
+
+
+def evaluated(intake):
+    document = assess(intake, load(), belief("knee_oa"), seed=3, draws=100).to_dict()
+    return json.loads(json.dumps(document, allow_nan=False))
+
+
+def example(name):
+    (intake,) = read_candidates(EXAMPLES / f"candidate_{name}.yaml", date(2025, 7, 1))
+    return evaluated(intake)
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return example("trial")
+
+
+@pytest.fixture(scope="module")
+def stop():
+    return example("hard_stop")
+
+
+@pytest.fixture(scope="module")
+def outside():
+    return example("out_of_range")
+
+
+@pytest.fixture(scope="module")
+def disc():
+    record = Candidate.model_validate({"indication": "disc_degeneration", "age": 44, "modified_pfirrmann": 5})
+    return evaluated(Intake(record, date(2025, 6, 30)))
+
+
+class Reader(HTMLParser):
+    """Collects the text of the sheets and the tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open, self.sheets, self.style = [], [], [], False
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "br", "circle", "path"):
+            self.open.append(tag)
+        if tag == "section":
+            self.sheets.append([])
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.sheets and data.strip():
+            self.sheets[-1].append(" ".join(data.split()))
+
+
+def sheets(document):
+    reader = Reader()
+    page = render(document)
+    reader.feed(page)
+    assert reader.open == []
+    return page, reader, [" ".join(sheet) for sheet in reader.sheets]
+
+
+# ---- document -----------------------------------------------------------------------------------------------------
+
+
+def test_options_stand_in_the_fixed_order_with_comparators_first(trial, outside):
+    for document in (trial, outside):
+        assert list(document["outlook"]["options"])[:5] == ORDER
+
+
+def test_numbers_give_way_to_text(stop, outside, disc):
+    for name, option in stop["outlook"]["options"].items():
+        assert bool(option["course"]) is (name in ORDER)
+        assert ("hard stop (malignancy)" in (option["text"] or "")) is (name not in ORDER)
+    assert not any(option["course"] for option in outside["outlook"]["options"].values())
+    assert all(option["text"] for option in outside["outlook"]["options"].values())
+    assert disc["outlook"] is None
+    assert "disc" in disc["outlook_text"]
+
+
+def test_a_child_is_outside_what_the_model_is_made_for():
+    child = Candidate.model_validate({"indication": "knee_oa", "age": 12})
+    assert "outside" in person_of(child)
+
+
+def test_function_enters_only_from_the_models_scale():
+    def function(text):
+        return person_of(Candidate.model_validate({"indication": "knee_oa", "function": text})).function
+
+    assert function("WOMAC_function 34/68") == 50
+    assert function("ODI 42/100") is None
+
+
+def test_same_seed_same_document(trial):
+    assert example("trial") == trial
+
+
+# ---- print-out ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["trial", "stop", "outside", "disc"])
+def test_two_sheets_that_need_nothing_else(name, request):
+    page, reader, found = sheets(request.getfixturevalue(name))
+    assert len(found) == 2
+    assert not [tag for tag, attrs in reader.tags if tag in ("script", "img", "iframe") or "src" in attrs]
+    assert [a["href"] for tag, a in reader.tags if "href" in a] == ["data:,"]
+    assert "@page" in page
+    assert "never advice, never a verdict" in found[0]
+    assert "It is not advice" in found[1]
+    assert "What we do not know" in found[1]
+    assert "Questions to ask" in found[1]
+    assert "go up to" in found[1]
+
+
+def test_every_number_of_the_outlook_stands_on_the_first_sheet(trial):
+    _, _, (first, second) = sheets(trial)
+    course = trial["outlook"]["options"]["saline"]["course"]
+    for month in ("1", "3", "6", "12", "24"):
+        pain = course[month]["pain"]
+        assert f"{pain['q50']:.0f} ({pain['q025']:.0f}–{pain['q975']:.0f})" in first
+    share = course["12"]["responders"]["mcid"]
+    assert f"{share['estimate']:.0f} ({share['low']:.0f}–{share['high']:.0f})" in first
+    assert f"{round(share['low'])} to {round(share['high'])} of 100" in second
+    names = [option_words(name) for name, option in trial["outlook"]["options"].items() if option["course"]]
+    places = [second.index(name) for name in names]
+    assert places == sorted(places)
+
+
+def test_states_are_told_apart_by_signs_not_by_colour(stop):
+    page, _, (first, second) = sheets(stop)
+    counted = sum(trial["not_met"] for trial in stop["suitability"]["trials"])
+    assert 0 < page.count('class="no"') <= counted
+    assert page.count('title="not met">✗') == page.count('class="no"')
+    assert "malignancy: STOP" in first
+    assert "Stop: cancer" in second
+
+
+def test_text_of_the_record_is_escaped(trial):
+    document = json.loads(json.dumps(trial))
+    document["record"]["what_matters"] = ["<script>alert(1)</script> & more"]
+    page, reader, _ = sheets(document)
+    assert "&lt;script&gt;" in page
+    assert not [tag for tag, _ in reader.tags if tag == "script"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (0, 100), (17, 80), (100, 100)])
+def test_icons_are_a_hundred(low, high):
+    drawn = str(icons(low, high))
+    assert drawn.count('fill="none"') == 100 - low
+    assert drawn.count("<path") == high - low
+    assert drawn.count("<circle") == 100
+
+
+def syllables(word):
+    word = re.sub(r"(?<=[^l])e$|es$", "", word.lower())
+    return max(1, len(re.findall(r"[aeiouy]+", word)))
+
+
+@pytest.mark.parametrize("name", ["trial", "stop", "outside", "disc"])
+def test_the_plain_sheet_reads_at_about_twelve_years(name, request):
+    """Flesch-Kincaid grade (Kincaid et al. 1975) of the sentences, 7 being the year of age 12 to 13."""
+    _, reader, _ = sheets(request.getfixturevalue(name))
+    text = " ".join(part if part[-1] in ".:?!;," else f"{part}." for part in reader.sheets[1])
+    sentences = [s for s in re.split(r"[.?!;:]+\s", text) if re.search(r"[a-z]", s)]
+    words = re.findall(r"[A-Za-z]+", text)
+    grade = 0.39 * len(words) / len(sentences) + 11.8 * sum(map(syllables, words)) / len(words) - 15.59
+    assert grade < 7
+
+
+def test_harms_prefer_counts_of_a_hundred_and_show_bounds():
+    def counted(value, persons, months="above 6 to 12 months", **more):
+        return {
+            "source": "trials",
+            "event": "serious_any",
+            "measure": "events per 1,000",
+            "severity": None,
+            "value": value,
+            "low": 0.0,
+            "high": 9.0,
+            "upper_if_none": None,
+            "time_at_risk": months,
+            "population": f"{persons} persons of 2 trials",
+        } | more
+
+    printed = {
+        "source": "literature",
+        "event": "stroke",
+        "severity": "serious",
+        "measure": "per 1,000 person-years",
+    }
+    review = counted(9.5, 1) | printed
+    few, many, none = (
+        counted(111, 27),
+        counted(7, 300, "above 1 to 6 months"),
+        counted(0, 200, upper_if_none=18.2),
+    )
+    assert telling([few, many, review], serious=True) == [many]
+    assert telling([few, review], serious=True) == [review]
+    assert telling([few], serious=True) == [few]
+    assert harm([none], serious=True) == "0 (to 18)ᵃ"
+    assert harm([review], serious=True) == "9.5 stroke a year"
+    assert harm([], serious=True) == "not counted"
+    assert together(["own BMAC", "own SVF"]) == "own BMAC, own SVF"
+
+
+# ---- the way back -------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_rule_leads_to_its_rows(stop):
+    origin = explain(stop, "suitability.failing[0].value", load())
+    rows = [load().criteria[row.row - 1] for row in origin.rows]
+    assert {row.rule for row in rows} == {
+        "exclude_if bmi > 30.5",
+        "exclude_if bmi > 30",
+        "include_if 20 <= bmi <= 30",
+    }
+    assert all(row.reference_id in origin.citations[i] for i, row in enumerate(rows))
+    assert origin.belief is None
+
+
+def test_a_simulated_number_leads_to_belief_seed_and_dose(trial):
+    name = "allogeneic_culture_expanded_bone_marrow"
+    origin = explain(trial, f"outlook.options.{name}.course.12.pain.mean", load())
+    assert (origin.belief, origin.fingerprint, origin.seed) == (
+        belief("knee_oa").label,
+        belief("knee_oa").fingerprint,
+        3,
+    )
+    doses = sorted(load().arms[row.row - 1].dose_million_cells for row in origin.rows)
+    middle = (doses[(len(doses) - 1) // 2] + doses[len(doses) // 2]) / 2
+    assert f"{middle:g} million cells" in trial["outlook"]["options"][name]["dose_note"]
+
+
+def test_a_counted_harm_leads_to_its_events(trial):
+    lines = trial["outlook"]["options"]["saline"]["harms"]
+    index = next(
+        i for i, line in enumerate(lines) if line["source"] == "trials" and line["event"] == "any_ae"
+    )
+    origin = explain(trial, f"outlook.options.saline.harms.{index}.value", load())
+    events = [load().events[row.row - 1] for row in origin.rows]
+    rate = 1000 * sum(e.n_with_event for e in events) / sum(e.n_at_risk for e in events)
+    assert rate == pytest.approx(lines[index]["value"])
+
+
+def test_every_leaf_of_a_document_can_be_traced(stop):
+    def leaves(data, path=""):
+        items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+        for key, value in items:
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+        if not isinstance(data, dict | list):
+            yield path
+
+    paths = list(leaves({"suitability": stop["suitability"], "record": stop["record"]}))
+    paths += list(leaves(stop["outlook"], "outlook"))[::40]
+    for path in paths:
+        assert explain(stop, path, load()).how
+
+
+def test_a_wrong_field_is_told_with_its_neighbours(trial):
+    with pytest.raises(InputError, match="did you mean `saline`"):
+        resolve(trial, "outlook.options.salin")
+    with pytest.raises(InputError, match="is a single value"):
+        resolve(trial, "assessed.year")
