@@ -6,235 +6,21 @@ trials can read them; they are simulated, have no calendar dates, and are not co
 days: day 1 is the day of the first treatment.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stemtrial import scales
-from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.trial import adverse
-from stemtrial.trial.conduct import EVENTS, INSTRUMENTS
-from stemtrial.trial.datasets import Dataset, Variable
-from stemtrial.trial.protocol import Trial
+from stemtrial.trial.adamvariables import ADAE, ADQS, ADSL, PARAMETERS
+from stemtrial.trial.conduct import INSTRUMENTS
+from stemtrial.trial.subjects import Subjects, study_day, worded
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PARAMETERS: Mapping[str, tuple[str, str]] = {
-    "VAS": ("VAS", "Pain on a Visual Analogue Scale (0-100)"),
-    "NRS": ("NRS", "Pain on a Numeric Rating Scale, as 0-100"),
-    "WOMAC_pain": ("WOMACP", "WOMAC Pain (0-100)"),
-    "WOMAC_function": ("WOMACF", "WOMAC Function (0-100)"),
-}
-"""Code and name of each instrument in ``ADQS``."""
-
-_IDENTITY = (
-    Variable("STUDYID", "Study Identifier", "text", "STEMTRIAL- and the first 8 digits of the trial's hash"),
-    Variable("USUBJID", "Unique Subject Identifier", "text", "study, virtual trial, arm and number"),
-)
-_REPLICATE = Variable("REPL", "Virtual Trial (Replicate)", "integer", "number of the virtual trial, from 0")
-_PLANNED = (
-    Variable("TRTP", "Planned Treatment", "text", "arm of the trial file"),
-    Variable("TRTPN", "Planned Treatment (N)", "integer", "1 the comparator, 2 the experimental arm"),
-)
-_SIMULATED = Variable("SIMFL", "Simulated Data Flag", "text", "always Y")
-
-ADSL = Dataset(
-    "ADSL",
-    "Subject-Level Analysis (simulated)",
-    (
-        *_IDENTITY,
-        Variable("SUBJID", "Subject Identifier for the Study", "text", "without the study"),
-        _REPLICATE,
-        Variable("ARM", "Description of Planned Arm", "text", "arm of the trial file"),
-        Variable("ARMCD", "Planned Arm Code", "text", "A and the number of the arm"),
-        Variable("TRT01P", "Planned Treatment for Period 01", "text", "arm of the trial file"),
-        Variable(
-            "TRT01PN", "Planned Treatment for Period 01 (N)", "integer", "1 the comparator, 2 the experimental arm"
-        ),
-        Variable("TRT01A", "Actual Treatment for Period 01", "text", "as planned"),
-        Variable("TRT01AN", "Actual Treatment for Period 01 (N)", "integer", "as planned"),
-        Variable("AGE", "Age", "number", "years"),
-        Variable("AGEU", "Age Units", "text", "always YEARS"),
-        Variable("SEX", "Sex", "text", "F or M"),
-        Variable("BMIBL", "Baseline BMI (kg/m2)", "number"),
-        Variable("GRADEBL", "Baseline Radiographic Grade", "integer", "Kellgren-Lawrence or Pfirrmann, by indication"),
-        Variable("PAINBL", "Baseline Pain VAS (0-100)", "number", "reading at screening, higher is worse"),
-        Variable("RANDFL", "Randomized Population Flag", "text", "always Y"),
-        Variable("ITTFL", "Intent-To-Treat Population Flag", "text", "always Y"),
-        Variable("SAFFL", "Safety Population Flag", "text", "always Y"),
-        Variable("EOSSTT", "End of Study Status", "text", "COMPLETED or DISCONTINUED"),
-        Variable("EOSDY", "Day of Last, or First Missed, Visit", "integer", "first missed visit of those who left"),
-        Variable("RESCFL", "Rescue Medication Flag", "text", "Y from the visit at which it was begun"),
-        Variable("RESCDY", "Rescue Medication Start Day", "integer", "day of the visit at which it was begun"),
-        Variable("PINJFL", "Prohibited Injection Flag", "text", "Y or N, among those still seen"),
-        Variable("PINJDY", "Prohibited Injection Day", "integer", "first visit by which it had happened"),
-        Variable("SURGFL", "Surgery Flag", "text", "Y or N, among those still seen"),
-        Variable("SURGDY", "Surgery Day", "integer", "first visit by which it had happened"),
-        Variable("HARMFL", "Harms of All Treatments Published", "text",
-                 "N where no published arm counts events of a treatment: its absence from ADAE means nothing"),
-        _SIMULATED,
-    ),
-)  # fmt: skip
-
-ADQS = Dataset(
-    "ADQS",
-    "Questionnaires Analysis (simulated)",
-    (
-        *_IDENTITY,
-        _REPLICATE,
-        *_PLANNED,
-        Variable("PARAM", "Parameter", "text", "instrument, 0-100, higher is worse"),
-        Variable("PARAMCD", "Parameter Code", "text"),
-        Variable("PARAMN", "Parameter (N)", "integer"),
-        Variable("AVISIT", "Analysis Visit", "text"),
-        Variable("AVISITN", "Analysis Visit (Month)", "number"),
-        Variable("ADY", "Analysis Relative Day", "integer", "month times 30.4375, plus 1"),
-        Variable("AVAL", "Analysis Value", "number"),
-        Variable("BASE", "Baseline Value", "number"),
-        Variable("CHG", "Change from Baseline", "number", "AVAL - BASE, negative is better; empty at baseline"),
-        Variable("PCHG", "Percent Change from Baseline", "number", "100 CHG / BASE; empty where BASE is 0"),
-        Variable("ABLFL", "Baseline Record Flag", "text", "Y at baseline"),
-        Variable(
-            "DTYPE",
-            "Derivation Type",
-            "text",
-            "after rescue or another intercurrent event. COMPOSITE: not improved, the worse of the reading and the "
-            "baseline. LOCF: the last reading before the event",
-        ),
-        Variable("CRIT1FL", "Improved by the MCID", "text",
-                 "Y or N; empty at baseline and where no important difference is on record"),
-        Variable("CRIT2FL", "Improved by 30 Percent", "text", "Y or N; empty at baseline"),
-        Variable("CRIT3FL", "Improved by 50 Percent", "text", "Y or N; empty at baseline"),
-        Variable("ANL01FL", "Record of the Estimand at its Visit", "text", "Y after baseline"),
-        Variable("ANL02FL", "Record of the Primary Analysis", "text",
-                 "Y: main comparison, instrument and visit (all visits for a mixed model), with all patients"),
-        _SIMULATED,
-    ),
-)  # fmt: skip
-
-ADAE = Dataset(
-    "ADAE",
-    "Adverse Events Analysis (simulated)",
-    (
-        *_IDENTITY,
-        _REPLICATE,
-        *_PLANNED,
-        Variable("AESEQ", "Sequence Number", "integer", "within the subject"),
-        Variable("AETERM", "Reported Term for the Adverse Event", "text", "category of the evidence"),
-        Variable("AEDECOD", "Dictionary-Derived Term", "text", "category of the evidence, in capitals"),
-        Variable("AESER", "Serious Event", "text", "Y where the category counts serious events; otherwise unknown"),
-        Variable("AETRT", "Treatment to which the Risk Belongs", "text"),
-        Variable("TRTEMFL", "Treatment Emergent Analysis Flag", "text", "always Y"),
-        Variable("ASTDY", "Analysis Start Relative Day", "integer", "empty: published counts have no days"),
-        Variable("AESRC", "Source of the Simulated Risk", "text", "published counts behind the risk"),
-        _SIMULATED,
-    ),
-)  # fmt: skip
-
-
-def study_day(month: np.ndarray | float) -> np.ndarray:
-    """Return the study day of a month after the first treatment, 1 for month 0.
-
-    Examples
-    --------
-    >>> study_day(np.array([0.0, 12.0])).tolist()
-    [1, 366]
-    """
-    return np.asarray(np.rint(np.asarray(month) * DAYS_PER_MONTH) + 1).astype(np.int32)
-
-
-@dataclass(frozen=True)
-class Subjects:
-    """Rows of ``patients.parquet`` of some virtual trials, sorted by trial, arm and patient, as columns.
-
-    Attributes
-    ----------
-    trial, seed
-        Of the run.
-    rows
-        Arrays by column name; what is null there is NaN here.
-    """
-
-    trial: Trial
-    seed: int
-    rows: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, trial: Trial, seed: int, table: "pa.Table") -> "Subjects":
-        """Sort the rows of a table and take them apart."""
-        codes = {arm: i for i, arm in enumerate(trial.ordered_arms)}
-        rows: dict[str, np.ndarray] = {}
-        for name in table.column_names:
-            column = table[name].combine_chunks()
-            if name == "arm":
-                rows["arm"] = np.array([codes[a] for a in column.to_pylist()], np.int32)
-            else:
-                rows[name] = column.to_numpy(zero_copy_only=False)
-        order = np.lexsort((rows["patient"], rows["arm"], rows["replicate"]))
-        return cls(trial, seed, {name: values[order] for name, values in rows.items()})
-
-    @property
-    def n(self) -> int:
-        """Number of rows."""
-        return len(self.rows["patient"])
-
-    @cached_property
-    def subject(self) -> "pa.Array":
-        """Identifier of each subject within the study, (subjects,)."""
-        import pyarrow as pa
-
-        of = zip(*(self.rows[k].tolist() for k in ("replicate", "arm", "patient")), strict=True)
-        return pa.array([f"{r:06d}-A{a + 1}-{p + 1:05d}" for r, a, p in of], pa.string())
-
-    def identity(self, who: np.ndarray) -> "dict[str, pa.Array | np.ndarray]":
-        """Return the columns that every data set has, for records of the subjects `who`, (records,) each."""
-        import pyarrow.compute as pc
-
-        study = f"STEMTRIAL-{self.trial.hash[:8]}"
-        same = np.zeros(len(who), int)
-        return {
-            "STUDYID": worded(same, (study,)),
-            "USUBJID": pc.binary_join_element_wise(study, self.subject.take(who), "-"),
-            "REPL": self.rows["replicate"][who],
-            "SIMFL": worded(same, ("Y",)),
-            "TRTP": self.arm(who),
-            "TRTPN": self.rows["arm"][who] + 1,
-        }
-
-    def arm(self, who: np.ndarray) -> "pa.Array":
-        """Return the names of the arms of the subjects `who`."""
-        return worded(self.rows["arm"][who], self.trial.ordered_arms)
-
-    def reading(self, instrument: str, month: float) -> np.ndarray:
-        """Return an instrument's readings at a month, 0 the baseline; NaN where a patient was not seen, (subjects,)."""
-        if instrument == "NRS":
-            return np.round(self.reading("VAS", month), -1)
-        return np.asarray(self.rows[f"{instrument}_{month:g}"], float)
-
-    def month_of(self, what: str) -> np.ndarray:
-        """Return the month of a column such as ``left_by_month``, exactly that of the visit; NaN for none."""
-        if f"{what}_month" not in self.rows:
-            return np.full(self.n, np.nan)
-        visits = np.array(self.trial.visits_months)
-        stored = self.rows[f"{what}_month"]
-        nearest = np.abs(visits.astype(np.float32) - np.nan_to_num(stored)[:, None]).argmin(axis=1)
-        return np.where(np.isnan(stored), np.nan, visits[nearest])
-
-    def disturbed(self, month: float) -> np.ndarray:
-        """Whether rescue medicine or another intercurrent event had begun before the visit of a month, (subjects,)."""
-        happened = [self.month_of(kind) <= month for kind in EVENTS]
-        return np.asarray(np.logical_or.reduce([self.month_of("rescue") < month, *happened]))
-
-
-def worded(codes: np.ndarray, words: Sequence[str | None]) -> "pa.Array":
-    """Return the word of each code, (codes,)."""
-    import pyarrow as pa
-
-    return pa.array(words, pa.string()).take(pa.array(codes.astype(np.int32)))
+DERIVED = (None, "COMPOSITE", "LOCF")
+"""Derivation types of ``ADQS`` by code."""
 
 
 def subject_level(subjects: Subjects) -> "pa.Table":
@@ -322,9 +108,6 @@ def questionnaires(subjects: Subjects) -> "pa.Table":
             **{name: rows[name] for name in ("AVAL", "BASE", "CHG")},
         }
     )
-
-
-DERIVED = (None, "COMPOSITE", "LOCF")
 
 
 def _derivation(subjects: Subjects, instrument: str, visit: int) -> tuple[int, np.ndarray, np.ndarray]:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from stemtrial import __version__
 from stemtrial.errors import InputError, Problem
 from stemtrial.trial import adam, adverse, nonmem
+from stemtrial.trial.adamvariables import ADAE, ADQS, ADSL
 from stemtrial.trial.datasets import Dataset, describe, require_transport, writer
 from stemtrial.trial.protocol import Trial
+from stemtrial.trial.subjects import Subjects
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -167,16 +169,16 @@ def export(
     return found
 
 
-_BUILT: dict[Dataset, Callable[[adam.Subjects], "pa.Table"]] = {
-    adam.ADSL: adam.subject_level,
-    adam.ADQS: adam.questionnaires,
-    adam.ADAE: adam.adverse_events,
+_BUILT: dict[Dataset, Callable[[Subjects], "pa.Table"]] = {
+    ADSL: adam.subject_level,
+    ADQS: adam.questionnaires,
+    ADAE: adam.adverse_events,
 }
 
 
-def _subjects(source: RunFolder, span: tuple[int, int]) -> Iterator[adam.Subjects]:
+def _subjects(source: RunFolder, span: tuple[int, int]) -> Iterator[Subjects]:
     for table in source.chosen(*span):
-        yield adam.Subjects.of(source.trial, source.manifest["seed"], table)
+        yield Subjects.of(source.trial, source.manifest["seed"], table)
 
 
 def _datasets(

@@ -13,9 +13,9 @@ import numpy as np
 
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.mechanism.treatments import TREATMENTS, Cells, Course, Injection
-from stemtrial.trial.adam import Subjects
 from stemtrial.trial.conduct import INSTRUMENTS
 from stemtrial.trial.datasets import Dataset, Variable
+from stemtrial.trial.subjects import Subjects
 
 if TYPE_CHECKING:
     import pyarrow as pa
