@@ -260,7 +260,10 @@ def grid() -> str:
     """Step lengths of the time grid."""
     from stemtrial.mechanism.grid import STANDARD as g
 
-    return f"$$\nh(s) = \\min({g.longest:g}, {g.first:g} + {g.growth:g}\\, s) \\text{{ days}}\n$$\n"
+    return (
+        f"$$\nh(s) = \\min({g.start:g} + {g.rush:g}\\, s,\\; {g.first:g} + {g.growth:g}\\, s,\\; {g.longest:g})"
+        "\\text{ days}\n$$\n"
+    )
 
 
 def commands() -> str:
