@@ -9,6 +9,7 @@ import pytest
 
 from stemtrial.claims.assessing import assess
 from stemtrial.claims.claim import Claim, find, shipped
+from stemtrial.claims.virtual import model_view
 from stemtrial.documents import Document
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
@@ -88,6 +89,16 @@ def test_next_trial_is_checked_too():
     said = "\n".join(map(str, faults(text)))
     assert "line 16: parts.pain.next_trial.if_true = -200 is off the scale" in said
     assert "parts.pain.next_trial.sd is missing for the kind difference" in said
+
+
+def test_designs_to_simulate_are_checked():
+    said = str(faults(GOOD + "    model: knee_saline_phase4\n")[0])
+    assert "line 16: parts.pain.model = knee_saline_phase4 is not a shipped design" in said
+    assert "knee_saline_phase3" in said
+    assert "no meaning for the kind events" in str(faults(EVENTS + "    model: knee_saline_phase3\n")[0])
+    part = Document.parse(GOOD + "    model: knee_saline_phase3\n").validate(Claim).parts["pain"]
+    with pytest.raises(InputError, match="month = 12 is no visit of the design; allowed: 3, 6"):
+        model_view(part, replicates=2, seed=1)
 
 
 def test_no_part_is_no_claim():

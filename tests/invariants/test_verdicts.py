@@ -10,6 +10,7 @@ import pytest
 from stemtrial.claims import rule
 from stemtrial.claims.assessing import assess
 from stemtrial.claims.claim import Claim, shipped
+from stemtrial.claims.virtual import model_view
 from stemtrial.documents import Document
 from stemtrial.evidence import load
 from stemtrial.evidence.merging import merge
@@ -110,3 +111,34 @@ def test_rows_of_the_user_change_a_verdict_only_with_the_hash_and_stay_marked():
     marks = {d.trial_id: d.provenance for d in after.parts[0].body.data}
     assert {name for name, mark in marks.items() if mark == "user"} == {"own_2026"}
     assert assess("x", claim, load()) == before
+
+
+def test_virtual_trials_stand_beside_a_verdict_and_never_enter_it():
+    claim = shipped()["complements"]
+    alone, beside = (assess("x", claim, load(), replicates=n, seed=3) for n in (0, 24))
+    again = assess("x", claim, load(), replicates=24, seed=3)
+    view = beside.parts[0].model
+    assert view == again.parts[0].model
+    assert view != assess("x", claim, load(), replicates=24, seed=4).parts[0].model
+    assert beside.judged == alone.judged
+    assert (beside.evidence_hash, beside.rule_hash) == (alone.evidence_hash, alone.rule_hash)
+    assert [p.found for p in beside.parts] == [p.found for p in alone.parts]
+    assert (alone.seed, beside.seed) == (None, 3)
+    assert view.label in beside.model
+    assert view.fingerprint[:12] in beside.model
+    assert beside.structures.startswith("not compared" if view.structures is None else "weights")
+    assert view.interval[0] <= view.value <= view.interval[1]
+    assert beside.parts[1].model is None, "no design is named"
+
+
+def test_share_of_virtual_trials_is_counted_on_the_side_that_the_part_asks_for():
+    part = shipped()["long_lasting"].parts["early"]
+    below = model_view(part, replicates=40, seed=2)
+    above = model_view(part.model_copy(update={"holds": "above"}), replicates=40, seed=2)
+    assert below.share + above.share == pytest.approx(1)
+    assert (below.value < 0) == (below.share > 0.5)
+    year = shipped()["long_lasting"].parts["year"]
+    # late minus nothing of the early difference is the late difference itself
+    whole = model_view(year.model_copy(update={"threshold": 0.0}), replicates=40, seed=2)
+    late = model_view(part.model_copy(update={"month": 12.0}), replicates=40, seed=2)
+    assert (whole.value, whole.interval) == (late.value, late.interval)

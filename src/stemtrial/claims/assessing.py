@@ -13,6 +13,7 @@ from stemtrial.claims.rule import Judged, Verdict, judge, rule_hash, together
 from stemtrial.claims.sensitivity import Variant, variants
 from stemtrial.claims.sentences import claim_sentence, missing, sentence
 from stemtrial.claims.studies import Body, collect
+from stemtrial.claims.virtual import ModelView, model_view
 from stemtrial.errors import InputError
 from stemtrial.evidence.certainty import Judgement
 from stemtrial.evidence.plain import plain
@@ -20,13 +21,14 @@ from stemtrial.evidence.tables import Evidence
 
 MODEL = "none: the verdict rests on published trials alone"
 STRUCTURES = "not compared: no model enters the verdict"
+UNWEIGHED = "not compared: the constants carry no weights of rival structures"
 
 
 @dataclass(frozen=True)
 class PartResult:
     """One part: its studies, the estimate (or why there is none), the judgement and what could change it.
 
-    ``context`` stands beside the estimate without entering it.
+    ``context`` and ``model`` stand beside the estimate without entering it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class PartResult:
     context: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
     sentence: str
+    model: ModelView | None
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class Assessment:
     evidence_hash, rule_hash
         The verdict can change only when one of the two does.
     model, structures
-        The model and posterior behind the verdict and what its rival structures say.
+        The constants behind the virtual trials shown beside the verdict, and the weights of rival structures;
+        no verdict rests on them.
     seed
-        ``None``: nothing is drawn.
+        Of the virtual trials; ``None`` where none were asked for, as nothing else is drawn.
     """
 
     name: str
@@ -76,8 +80,13 @@ class Assessment:
         return self.judged.verdict
 
 
-def assess(name: str, claim: Claim, evidence: Evidence) -> Assessment:
+def assess(name: str, claim: Claim, evidence: Evidence, *, replicates: int = 0, seed: int = 1) -> Assessment:
     """Hold a claim against the evidence.
+
+    Parameters
+    ----------
+    replicates, seed
+        Virtual trials shown beside parts that name a design, 0 for none, and the address of their draws.
 
     Raises
     ------
@@ -93,10 +102,11 @@ def assess(name: str, claim: Claim, evidence: Evidence) -> Assessment:
     ('uncertain', (0.0, 1.0), 'no study')
     """
     try:
-        parts = tuple(_part(key, part, evidence) for key, part in claim.parts.items())
+        parts = tuple(_part(key, part, evidence, replicates, seed) for key, part in claim.parts.items())
     except InputError as error:
         raise InputError(*(replace(found, file=found.file or name) for found in error.problems)) from None
     judged = together([result.judged for result in parts])
+    views = [result.model for result in parts if result.model is not None]
     return Assessment(
         name=name,
         claim=claim,
@@ -106,10 +116,25 @@ def assess(name: str, claim: Claim, evidence: Evidence) -> Assessment:
         sensitivity=_sensitivity(parts),
         evidence_hash=evidence.hash,
         rule_hash=rule_hash(claim),
+        model=_constants(views[0]) if views else MODEL,
+        structures=_structures(views[0]) if views else STRUCTURES,
+        seed=seed if views else None,
     )
 
 
-def _part(name: str, part: Part, evidence: Evidence) -> PartResult:
+def _constants(view: ModelView) -> str:
+    return f"beside the verdict only: {view.label} ({view.fingerprint[:12]})"
+
+
+def _structures(view: ModelView) -> str:
+    if view.structures is None:
+        return UNWEIGHED
+    return "weights of the rival structures: " + ", ".join(
+        f"{name.replace('_', ' ')} {weight:.2f}" for name, weight in view.structures.items()
+    )
+
+
+def _part(name: str, part: Part, evidence: Evidence, replicates: int, seed: int) -> PartResult:
     body = collect(part, evidence)
     found = estimate(part, body.data)
     judgements: tuple[Judgement, ...] = ()
@@ -129,6 +154,7 @@ def _part(name: str, part: Part, evidence: Evidence) -> PartResult:
         context=context(part, body.data, evidence),
         missing=missing(part, body, found),
         sentence=sentence(part, found, judged.certainty),
+        model=model_view(part, replicates=replicates, seed=seed) if replicates else None,
     )
 
 
@@ -194,4 +220,5 @@ def _part_document(result: PartResult) -> dict[str, Any]:
         "sensitivity": result.sensitivity,
         "smallest_trials": result.changes,
         "context": result.context,
+        "model": result.model,
     }

@@ -14,6 +14,7 @@ from stemtrial.documents import Document, Fault, FrozenDict, Record, reject
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence import vocabulary as v
 from stemtrial.evidence.certainty import Indirect
+from stemtrial.trial.templates import templates
 
 Kind: TypeAlias = Literal[
     "difference", "marker", "events", "durability", "response_spread", "protocol_spread"
@@ -49,15 +50,16 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
     "protocol_spread": ("outcome", "month", "window"),
 }
 _ALLOWED: dict[Kind, tuple[str, ...]] = {
-    "difference": ("given", "next_trial"),
+    "difference": ("given", "next_trial", "model"),
     "marker": ("next_trial",),
     "events": ("against", "next_trial"),
-    "durability": ("next_trial",),
+    "durability": ("next_trial", "model"),
     "response_spread": ("next_trial",),
     "protocol_spread": (),
 }
 _OPTIONAL = (
     "outcome", "month", "window", "instruments", "event", "from_month", "correlation", "given", "against", "next_trial",
+    "model",
 )  # fmt: skip
 
 Text = Annotated[str, Field(min_length=3, max_length=300)]
@@ -128,6 +130,9 @@ class Part(Record):
         For ``difference``: only cells ``added`` to the comparator's treatment, or given ``instead`` of it.
     next_trial
         For the smallest trial that could change the verdict.
+    model
+        For ``difference`` and ``durability``: a design of ``stemtrial init --list`` whose virtual trials are
+        shown beside the part; they never enter the verdict.
     """
 
     asks: Annotated[Text, Field(description="what must hold, as a clause after `that`")]
@@ -156,6 +161,9 @@ class Part(Record):
     correlation: Annotated[float | None, Field(gt=-1, lt=1, description="of the two visits")] = None
     given: Annotated[Literal["added", "instead"] | None, Field(description="added or instead")] = None
     next_trial: Annotated[NextTrial | None, Field(description="a further trial")] = None
+    model: Annotated[
+        Text | None, Field(description="design to simulate", examples=["knee_saline_phase3"])
+    ] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Part":
@@ -187,6 +195,9 @@ class Part(Record):
             faults.append(Fault("is no ratio of a larger to a smaller spread", ("important",), "above 1"))
         if self.from_month is not None and self.month is not None and self.from_month >= self.month:
             faults.append(Fault("is not before month", ("from_month",), f"below {self.month:g}"))
+        if self.model is not None and self.model not in (designs := [each.name for each in templates()]):
+            hint = f"nearest: {v.nearest(self.model, designs)}"
+            faults.append(Fault("is not a shipped design", ("model",), hint=hint))
         if "cell_therapy" in self.comparator:
             faults.append(Fault("holds cells against cells", ("comparator",), hint="use against for events"))
         if self.given is not None and not self.comparator:

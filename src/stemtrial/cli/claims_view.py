@@ -10,6 +10,7 @@ from stemtrial.cli import terminal
 from stemtrial.report.claimtables import (
     change_words,
     estimate_words,
+    model_words,
     probability_words,
     sensitivity_table,
     studies_table,
@@ -30,8 +31,9 @@ def print_claims(found: Sequence[Assessment], out: Path | None) -> None:
             "P: probability that the claim holds; of several parts all must hold, and two numbers are its bounds.\n"
             "Supported needs P >= 0.95, contradicted P <= 0.05, and both a certainty at least moderate."
         )
+    model = next((each.model for each in found if each.seed is not None), found[0].model)
     page = f"; pages: {out / 'index.html'}" if out else ""
-    console.print(f"\nevidence: {found[0].evidence_hash[:12]}; model: {found[0].model}{page}")
+    console.print(f"\nevidence: {found[0].evidence_hash[:12]}; model: {model}{page}")
 
 
 def _rows(found: Assessment) -> list[tuple[str, ...]]:
@@ -76,6 +78,8 @@ def _print_part(console: Console, result: PartResult) -> None:
     for judged in result.judgements:
         if judged.down:
             console.print(f"  {heading(judged.domain)} (-{judged.down}): {judged.reason}")
+    if result.model is not None:
+        console.print(f"  {model_words(result.model)}")
     for change in result.changes:
         console.print(f"  {change_words(result.part, change)}")
 

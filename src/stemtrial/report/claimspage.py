@@ -17,6 +17,7 @@ from stemtrial.report.claimtables import (
     change_table,
     estimand_table,
     estimate_words,
+    model_words,
     probability_words,
     sensitivity_table,
     variant_table,
@@ -60,7 +61,7 @@ def write_claims(
         "stemtrial": __version__,
         "command": command,
         "evidence_hash": evidence.hash,
-        "seed": None,
+        "seed": next((each.seed for each in found if each.seed is not None), None),
         "claims": {
             each.name: {"rule_hash": each.rule_hash, "claim_hash": each.claim.hash, "model": each.model}
             for each in found
@@ -84,6 +85,7 @@ def overview(found: Sequence[Assessment], command: str) -> str:
             probability=probability_words,
             estimate=estimate_words,
             command=command,
+            model=next((each.model for each in found if each.seed is not None), found[0].model),
             evidence_hash=found[0].evidence_hash,
             version=__version__,
             colour=colours,
@@ -153,7 +155,8 @@ def _section(result: PartResult, users: Sequence[str]) -> Section:
     if result.changes:
         tables.append(change_table(result))
     tables += omitted(marked(result.body.left_out, users)).tables
-    return Section(name, " ".join(result.missing), tuple(tables))
+    said = [*result.missing, *([model_words(result.model)] if result.model else [])]
+    return Section(name, " ".join(said), tuple(tables))
 
 
 def _robustness(found: Assessment) -> Section:

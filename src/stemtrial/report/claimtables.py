@@ -7,6 +7,7 @@ from stemtrial.claims.nexttrial import SIZES, Change
 from stemtrial.claims.rule import Judged
 from stemtrial.claims.sensitivity import Variant
 from stemtrial.claims.sentences import cells_words, comparator_words, outcome_words
+from stemtrial.claims.virtual import ModelView
 from stemtrial.report.evidence_words import heading, words
 from stemtrial.report.figure import Table
 from stemtrial.report.trafficlight import NAMES
@@ -60,6 +61,15 @@ def estimate_words(result: PartResult) -> str:
     if found.share_left is not None:
         text += f"; share left {number(found.share_left, 2)}"
     return f"{text}; {found.k} {'study' if found.k == 1 else 'studies'}"
+
+
+def model_words(view: ModelView) -> str:
+    """Say what the virtual trials of a design found."""
+    return (
+        f"Model, beside the verdict only ({view.label}, {view.fingerprint[:12]}): in {view.replicates:,} virtual "
+        f"trials of the design {view.design} the value is {number(view.value)} points (95 % from "
+        f"{interval(*view.interval)}) and the part holds in {number(100 * view.share, 0)} %; seed {view.seed}."
+    )
 
 
 def estimand_table(part: Part) -> Table:
