@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from stemtrial.trial.conduct import INSTRUMENTS, ArmRecord
+from stemtrial.trial.operating import detectable_benefit, power_function
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan
 
@@ -98,3 +99,20 @@ def test_margins_hold_their_level_and_power(plan, kind, margin, difference, expe
     control, treated = normal_arm(trial, 50, rng, 100), normal_arm(trial, 50 + difference, rng, 100)
     shown = trial.verdict(control, treated).shown
     assert inside(int(shown.sum()), expected, REPLICATES, APPROXIMATION)
+
+
+def test_power_function_is_that_of_the_t_test(plan):
+    """Moved estimates of one simulation have the power of the t test at every benefit, and the detectable one too."""
+    trial = asked(plan, sides=2, alpha=0.05)
+    rng = np.random.default_rng(5)
+    found = trial.verdict(normal_arm(trial, 50, rng, 100), normal_arm(trial, 47, rng, 100)).looks[0]
+    path = np.stack([found.estimate, found.se, found.df], axis=-1)[:, None]
+    results = {"typical_path": path, "typical_complete": np.full(REPLICATES, -3.0)}
+    benefits = [0.0, 4.0, 8.0, 12.0]
+    function = power_function(trial, results, benefits)
+    for benefit, point in zip(benefits, function, strict=True):
+        shift = benefit / (20 * np.sqrt(2 / 100))
+        expected = stats.nct.sf(stats.t.isf(0.025, 198), 198, shift)
+        assert inside(round(point["value"] * REPLICATES), expected, REPLICATES, APPROXIMATION)
+    assert detectable_benefit(function, 0.999) is None
+    assert 7 < detectable_benefit(function, 0.8) < 9

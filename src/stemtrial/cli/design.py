@@ -74,7 +74,7 @@ def design(
         own = None
         if out is not None:
             task = bar.add_task("as declared", total=replicates)
-            own = declared(plan, replicates, seed, cores, lambda n: bar.update(task, completed=n))
+            own = declared(plan, target, replicates, seed, cores, lambda n: bar.update(task, completed=n))
     document = _document(found, target, seed, replicates, plan.belief.label) | (
         {"declared": own} if own else {}
     )
@@ -162,8 +162,8 @@ def _write(
     )
     page = designpage.DesignPage(
         plan.trial.title, text, document["target"], tuple(said), found, own["looks"],
-        [Driver(**d) for d in own["drivers"]], own["mean_chance"], tuple(_facts(own)), plan.belief.label, command,
-        document["seed"], document["replicates"],
+        [Driver(**d) for d in own["drivers"]], own["mean_chance"], own["power_function"], tuple(_facts(own)),
+        plan.belief.label, command, document["seed"], document["replicates"],
     )  # fmt: skip
     identity = {
         "evidence_hash": load().hash, "posterior_hash": plan.belief.fingerprint, "seed": document["seed"],
@@ -190,11 +190,16 @@ def _facts(own: dict[str, Any]) -> list[tuple[str, str]]:
         return f"{100 * found['value']:.1f} % ± {100 * found['mc_se']:.1f}"
 
     size, estimate, factor = own["sample_size"], own["estimation"], own["boundary_factor"]
+    benefit = own["detectable_benefit"]
     facts = [
         ("Patients randomised, at most", f"{size['maximal']}"),
         ("Patients randomised on average, over all constants", f"{size['assurance']['mean']:.0f}"),
         ("Assurance", share(own["assurance"])),
         ("Power", share(own["power"])),
+        (
+            "Smallest true benefit with the chance of success wanted, points",
+            f"more than {own['power_function'][-1]['benefit']:g}" if benefit is None else f"{benefit:.1f}",
+        ),
         ("Type I error, treatment under question inert", share(own["type_one_error"])),
         ("Type I error at the margin", share(own["type_one_error_at_margin"])),
         ("Bias of the estimate, points", f"{estimate['bias']:+.2f} ± {estimate['bias_mc_se']:.2f}"),

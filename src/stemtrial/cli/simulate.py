@@ -81,6 +81,8 @@ def simulate(
     console = Console()
     console.print(arms_table(summary, report))
     console.print(question_table(summary))
+    for table in further_tables(summary):
+        console.print(table)
     console.print(f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}.")
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
@@ -145,4 +147,76 @@ def question_table(summary: dict[str, Any]) -> "Table":
     table.add_row(
         "error of the time grid", f"{error['max_points']:.4f} points ({error['checked_patients']} patients)"
     )
+    return table
+
+
+def further_tables(summary: dict[str, Any]) -> "list[Table]":
+    """Make tables of looks, comparisons, estimands, factors and doses, where the trial file asks for several."""
+    tables = []
+    if len(summary["looks"]) > 1:
+        tables.append(looks_table(summary))
+    if len(summary["comparisons"]) > 1:
+        rows = {f"{c['experimental']} minus {c['comparator']}": c for c in summary["comparisons"]}
+        tables.append(_answers("All comparisons, sharing alpha", rows))
+    if len(summary["estimands"]) > 1:
+        rows = {name.replace("_", " "): answer for name, answer in summary["estimands"].items()}
+        tables.append(_answers("Estimands, on the same patients", rows))
+    if summary["factorial"] is not None:
+        tables.append(_answers("Effects of the factorial design", summary["factorial"]))
+    if summary["dose_response"] is not None:
+        tables.append(doses_table(summary["dose_response"]))
+    return tables
+
+
+def _plain_table(title: str, headings: list[str]) -> "Table":
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _percent(found: dict[str, float]) -> str:
+    return f"{100 * found['value']:.1f} % ± {100 * found['mc_se']:.1f}"
+
+
+def looks_table(summary: dict[str, Any]) -> "Table":
+    """Bounds of each look, and the share of trials that stop there over all constants."""
+    size = summary["sample_size"]
+    title = f"Looks; of at most {size['maximal']} patients, {size['assurance']['mean']:.0f} are randomised on average"
+    table = _plain_table(
+        title, ["look", "patients", "shown from z", "given up to z", "shown", "given up", "ends"]
+    )
+    for look in summary["looks"]:
+        z = ["-" if look[key] is None else f"{look[key]:.3f}" for key in ("efficacy_z", "futility_z")]
+        stop = look["stopping"]["assurance"]
+        shares = (f"{100 * stop[key]:.1f} %" for key in ("efficacy", "futility", "ends_here"))
+        table.add_row(f"{100 * look['information']:.0f} %", str(sum(look["patients"].values())), *z, *shares)
+    return table
+
+
+def _answers(title: str, rows: dict[str, dict[str, Any]]) -> "Table":
+    table = _plain_table(title, ["", "difference", "assurance", "power", "type I error"])
+    for name, answer in rows.items():
+        estimate = answer["estimate"]
+        table.add_row(
+            name,
+            _interval(estimate["mean"], estimate["q025"], estimate["q975"]),
+            *(_percent(answer[key]) for key in ("assurance", "power", "type_one_error")),
+        )
+    return table
+
+
+def doses_table(found: dict[str, Any]) -> "Table":
+    """How often each dose is picked."""
+    shown = _percent(found["assurance"]["shown"])
+    title = f"Doses, million cells; a dose response is shown in {shown} of trials"
+    table = _plain_table(title, ["dose picked", "million cells", "assurance", "power", "type I error"])
+    for name in found["assurance"]["picked"]:
+        dose = f"{found['doses'][name]:g}" if name in found["doses"] else ""
+        shares = (_percent(found[key]["picked"][name]) for key in ("assurance", "power", "type_one_error"))
+        table.add_row(name, dose, *shares)
     return table

@@ -1,4 +1,4 @@
-"""Chance of success over the size of a trial, or over how its patients are shared, with Monte-Carlo bands."""
+"""Chance of success over the size of a trial, how its patients are shared, and the true benefit."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,9 +18,14 @@ STYLES = {
 
 
 def chance_curves(
-    curves: Mapping[str, Curve], month: float, target: float, allocation: Allocation | None, stamp: str = ""
+    curves: Mapping[str, Curve],
+    month: float,
+    target: float,
+    allocation: Allocation | None,
+    power: Sequence[Mapping[str, float]],
+    stamp: str = "",
 ) -> Figure:
-    """Draw assurance, power and type I error over the number of patients, and over the allocation where it was asked.
+    """Draw assurance, power and type I error over the number of patients and the allocation, and the power function.
 
     Parameters
     ----------
@@ -32,13 +37,15 @@ def chance_curves(
         Chance of success wanted.
     allocation
         Chances of one size by share of patients in the experimental arm.
+    power
+        Chance of success of the trial as declared by true benefit: ``benefit``, ``value`` and ``mc_se`` each.
     stamp
         Warning that travels with the drawing.
 
     Returns
     -------
     Figure
-        One or two panels.
+        Two or three panels.
     """
     sizes = curves["assurance"].sizes.tolist()
     panels = [
@@ -52,13 +59,16 @@ def chance_curves(
             Panel(_draw(shares, allocation.curves, target, "Share in the experimental arm, %", title, stamp),
                   _table("Experimental arm", [percent(s / 100) for s in shares], allocation.curves))
         )  # fmt: skip
+    panels.append(Panel(_draw_power(power, target, stamp), _power_table(power)))
     return Figure(
         key="chances",
         title="Chance of success",
         description=(
             "Share of simulated trials that show what they are to show; bands: 95 % Monte-Carlo interval (Wilson). "
-            "Assurance is over all that the constants may be, power with the constants at their mean, the type I error "
-            f"with the treatment under question inert. Horizontal line: the chance wanted, {percent(target)}."
+            "Assurance is over all that the constants may be, power with the constants at their mean, the type I "
+            f"error with the treatment under question inert. Horizontal line: the chance wanted, {percent(target)}. The last "
+            "panel leaves aside what the model believes of the treatment: chance of success of the trial as declared "
+            "if it truly were so many points better, with the spread of readings, dropout and looks as simulated."
         ),
         panels=tuple(panels),
     )
@@ -103,3 +113,32 @@ def _table(heading: str, names: Sequence[str], curves: Mapping[str, Curve]) -> T
         *(cell for label, _, _ in STYLES.values() for cell in (label.capitalize(), f"95{THIN}%")),
     )
     return Table("Share of simulated trials that succeed, with Monte-Carlo interval", columns, rows)
+
+
+def _draw_power(power: Sequence[Mapping[str, float]], target: float, stamp: str) -> Markup:
+    xs, shares = [f["benefit"] for f in power], [100 * f["value"] for f in power]
+    half = [196 * f["mc_se"] for f in power]
+    plot = Plot(x=(0, max(xs)), y=(0, 100), title="The trial as declared, by true benefit", left=52,
+                entries=[Entry("chance of success", VERMILLION)])  # fmt: skip
+    plot.grid_y(ticks(0, 100), "Trials that succeed", THIN + "%")
+    plot.grid_x(ticks(0, max(xs)), "Points by which the experimental arm is truly better")
+    plot.rule(INK, y=100 * target, dash="1.5 3", width=1.5)
+    low = [max(s - h, 0.0) for s, h in zip(shares, half, strict=True)]
+    high = [min(s + h, 100.0) for s, h in zip(shares, half, strict=True)]
+    plot.band(xs, low, high, VERMILLION, 0.15)
+    plot.line(xs, shares, VERMILLION, "", 2.2, kind="power-function")
+    spoken = "; ".join(
+        f"{x:g} points: {number(s, 0)} %" for x, s in zip(xs, shares, strict=True) if x % 5 == 0
+    )
+    return plot.svg(f"Chance of success by true benefit. {spoken}.", stamp)
+
+
+def _power_table(power: Sequence[Mapping[str, float]]) -> Table:
+    rows = tuple(
+        (number(f["benefit"]), percent(f["value"], 1), percent(f["mc_se"], 1))
+        for f in power
+        if f["benefit"] % 1 == 0
+    )
+    return Table(
+        "Chance of success by true benefit, points", ("Benefit", "Chance", "Monte-Carlo error"), rows
+    )

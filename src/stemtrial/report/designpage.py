@@ -38,6 +38,8 @@ class DesignPage:
         Of the trial as declared, as in ``summary.json``.
     drivers, mean_chance
         Constants by Sobol index, and the chance of success around which they move it.
+    power_function
+        Chance of success by true benefit: ``benefit``, ``value`` and ``mc_se`` each.
     facts
         Names and values of the table of operating characteristics.
     calibration, command, seed, replicates
@@ -52,6 +54,7 @@ class DesignPage:
     looks: Sequence[Mapping[str, Any]]
     drivers: Sequence[Driver]
     mean_chance: float
+    power_function: Sequence[Mapping[str, float]]
     facts: tuple[tuple[str, str], ...]
     calibration: str
     command: str
@@ -64,7 +67,8 @@ def figures(page: DesignPage) -> tuple[Figure, ...]:
     search = page.search
     stamp = "" if page.calibration.lower().startswith("calibrated") else page.calibration
     main = {name: curves[search.main] for name, curves in search.curves.items()}
-    chances = chance_curves(main, search.months[search.main], page.target, search.allocation, stamp)
+    month = search.months[search.main]
+    chances = chance_curves(main, month, page.target, search.allocation, page.power_function, stamp)
     drivers = tornado(page.drivers, page.mean_chance, stamp)
     if len(page.looks) == 1:
         return chances, drivers

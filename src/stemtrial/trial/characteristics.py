@@ -9,6 +9,7 @@ from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
 from stemtrial.simulation import Results
 from stemtrial.trial import operating
+from stemtrial.trial.harms import detectable
 from stemtrial.trial.operating import probability, spread
 from stemtrial.trial.replicates import IMPROVEMENTS, RESPONSES, Plan
 
@@ -62,6 +63,7 @@ def summary_of_arms(plan: Plan, results: Results, harms: Mapping[str, Json]) -> 
             "parts": {part: spread(results[f"{arm}/{part}"]) for part in ("contextual", "specific", "cells")},
             "responders": responders,
             "harms": harms[arm],
+            "detectable_harm": detectable(plan.trial.arms[arm].n),
         }
     return arms
 

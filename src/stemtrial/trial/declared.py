@@ -12,9 +12,17 @@ from stemtrial.trial.drivers import chance, drivers
 from stemtrial.trial.plan import Plan
 from stemtrial.trial.replicates import simulate
 
+BENEFITS = np.arange(0.0, 30.5, 0.5)
+"""True benefits at which the power function is taken, points."""
+
 
 def declared(
-    plan: Plan, replicates: int, seed: int, workers: int, progress: Callable[[int], None] = lambda done: None
+    plan: Plan,
+    target: float,
+    replicates: int,
+    seed: int,
+    workers: int,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Simulate a trial as declared and say what its design does.
 
@@ -22,6 +30,8 @@ def declared(
     ----------
     plan
         The trial.
+    target
+        Chance of success wanted.
     replicates, seed, workers, progress
         Virtual trials, seed of all draws, threads, and what to call with the number finished.
 
@@ -31,10 +41,12 @@ def declared(
         ``n``, the three probabilities, ``type_one_error_at_margin``, ``sample_size``, ``looks``, ``estimation``,
         ``misleading``, ``duration`` and ``cost`` as in the summary of a run; ``boundary_factor``
         (:func:`stemtrial.trial.operating.boundary_factor`); ``mean_chance`` and ``drivers``
-        (:mod:`stemtrial.trial.drivers`).
+        (:mod:`stemtrial.trial.drivers`); ``power_function``, chance of success by true ``benefit``
+        (:func:`stemtrial.trial.operating.power_function`), and ``detectable_benefit``, where it reaches the target.
     """
     batch = max(1, PATIENTS_A_BATCH // max(arm.n for arm in plan.trial.arms.values()))
     results = in_batches(lambda ids: simulate(plan, seed, ids), replicates, batch, workers, progress=progress)
+    function = operating.power_function(plan, results, BENEFITS.tolist())
     return {
         "n": plan.trial.n,
         "assurance": operating.probability(results["success"]),
@@ -48,6 +60,8 @@ def declared(
         "duration": operating.time(results),
         "cost": operating.cost(plan, results),
         "boundary_factor": operating.boundary_factor(plan, results),
+        "power_function": function,
+        "detectable_benefit": operating.detectable_benefit(function, target),
         "mean_chance": float(np.nanmean(chance(plan, results))),
         "drivers": [asdict(d) for d in drivers(plan, results, seed, np.arange(replicates))],
     }

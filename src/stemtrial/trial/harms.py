@@ -53,3 +53,17 @@ def expected_harms(treatments: Iterable[Treatment], indication: str) -> dict[str
         }
         for (name, category), (events, patients, arms) in sorted(counts.items())
     }
+
+
+def detectable(n: int, chance: float = 0.95) -> float:
+    """Smallest true rate of a harm of which an arm sees at least one event with the given chance.
+
+    A harm that is not seen in n patients can be as frequent as this (for 95 %, about 3/n: Hanley & Lippman-Hand 1983,
+    *JAMA* 249:1743).
+
+    Examples
+    --------
+    >>> round(detectable(100), 4)
+    0.0295
+    """
+    return float(1 - (1 - chance) ** (1 / n))

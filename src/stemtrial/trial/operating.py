@@ -288,10 +288,10 @@ def dose_response(plan: Plan, results: Results) -> Json | None:
 
 
 def boundary_factor(plan: Plan, results: Results) -> Json:
-    """Factor by which all efficacy bounds would have to be multiplied for the level to be exact at the margin.
+    """Find the factor on all efficacy bounds with which the level would be exact at the margin.
 
-    Bounds come from normal theory; readings have ends, patients leave, and variances differ between arms. A factor above
-    1 says that the trial shows too much, below 1 that it is cautious. The interval is that of the quantile's order
+    Bounds come from normal theory; readings have ends, patients leave, and variances differ between arms. A factor
+    above 1 says that the trial shows too much, below 1 that it is cautious. The interval is that of the quantile's order
     statistics, 95 %. Two-sided trials count the side in favour of the experimental arm.
 
     Returns
@@ -314,3 +314,47 @@ def boundary_factor(plan: Plan, results: Results) -> Json:
         float(furthest[int(np.clip(np.ceil(n * (1 - level) + d) - 1, 0, n - 1))]) for d in (0.0, -half, half)
     )
     return {"factor": middle, "low": low, "high": high}
+
+
+def power_function(plan: Plan, results: Results, benefits: Sequence[float]) -> list[Json]:
+    """Chance of success if the true difference were this or that, whatever the model believes of the treatment.
+
+    The estimates of the trials with constants at their mean are moved to the difference; everything else, such as the
+    spread of the readings, dropout and looks, stays as simulated.
+
+    Parameters
+    ----------
+    plan, results
+        A trial and its replicates.
+    benefits
+        Points by which the experimental arm is truly better.
+
+    Returns
+    -------
+    list of dict
+        ``benefit``, ``value`` and ``mc_se``.
+    """
+    truth, path = float(np.nanmean(results["typical_complete"])), _path(results, "typical_")
+    return [
+        {"benefit": float(benefit), **probability(plan.looks.end(path, -benefit - truth).shown)}
+        for benefit in benefits
+    ]
+
+
+def detectable_benefit(function: Sequence[Json], target: float) -> float | None:
+    """Smallest benefit whose chance of success reaches the target, by linear interpolation; ``None`` if none does.
+
+    Examples
+    --------
+    >>> detectable_benefit([{"benefit": 0.0, "value": 0.0}, {"benefit": 10.0, "value": 1.0}], 0.8)
+    8.0
+    """
+    benefits, shares = ([f[key] for f in function] for key in ("benefit", "value"))
+    rising = np.maximum.accumulate(shares)
+    if rising[-1] < target:
+        return None
+    at = int(np.argmax(rising >= target))
+    if at == 0:
+        return float(benefits[0])
+    part = (target - rising[at - 1]) / (rising[at] - rising[at - 1])
+    return float(benefits[at - 1] + part * (benefits[at] - benefits[at - 1]))
