@@ -30,7 +30,7 @@ class Origin:
     Parameters
     ----------
     field, value
-        As in the document; the value as printed, shortened where it is not a single one.
+        As in the document; where it is nested, how many entries it has.
     how
         How it was obtained, in a sentence.
     belief, fingerprint, seed
@@ -115,14 +115,16 @@ def explain(document: Document, field: str, evidence: Evidence) -> Origin:
         For a field that does not exist.
     """
     parts, value = resolve(document, field)
-    shown = value if not isinstance(value, Mapping | list) else f"{len(value)} entries"
+    nested = isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(part, Mapping | list) for part in value)
+    )
     outlook = document.get("outlook") or {}
     simulated = parts[:1] == ("outlook",) and _simulated(parts)
     how, rows = _origin(document, parts, evidence)
     references = list(dict.fromkeys(row.reference_id for row in rows))
     return Origin(
         field=".".join(parts),
-        value=shown,
+        value=f"{len(value)} entries" if nested else value,
         how=how,
         belief=outlook["belief"] if simulated else None,
         fingerprint=outlook["fingerprint"] if simulated else None,

@@ -98,8 +98,9 @@ def write(documents: list[dict[str, Any]], folder: Path) -> list[Path]:
 
 def origin_lines(origin: "Origin") -> list[str]:
     """Return where a number comes from, as lines."""
-    value = f"{origin.value:.4g}" if isinstance(origin.value, float) else origin.value
-    lines = [f"{origin.field} = {value}", f"  {origin.how}"]
+    values = origin.value if isinstance(origin.value, list) else [origin.value]
+    shown = ", ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
+    lines = [f"{origin.field} = {shown}", f"  {origin.how}"]
     if origin.belief is not None:
         lines.append(f"  constants: {origin.belief}, sha256 {origin.fingerprint}, seed {origin.seed}")
     lines += [f"  {row.table}.csv row {row.row}: {row.says} [{row.reference_id}]" for row in origin.rows]

@@ -41,7 +41,9 @@ def show(documents: Sequence[Document], pages: Sequence[Path]) -> None:
         for line in document["unmapped"]:
             console.print(f"not mapped: {line}", highlight=False, markup=False)
         if document["ignored_fields"]:
-            console.print(f"{document['ignored_fields']} fields that identify a person were left out.")
+            console.print(
+                f"fields left out that identify a person: {document['ignored_fields']}", highlight=False
+            )
     outlook = documents[0]["outlook"]
     if outlook is not None:
         console.print(f"[bold]{outlook['belief']}[/bold]. Seed {outlook['seed']}, {outlook['draws']} draws.")

@@ -20,7 +20,6 @@ from stemtrial.report.candidatewords import (
     statement_of,
     telling,
 )
-from stemtrial.report.page import linked, write_whole
 from stemtrial.report.templating import templates
 from stemtrial.report.wording import interval, number
 
@@ -68,7 +67,6 @@ class OutlookRow:
 def render(document: Document) -> str:
     """Return the print-out as one HTML document; the same evaluation gives the same text."""
     environment = templates()
-    environment.filters |= {"linked": linked}
     sheet = professional(document)
     return environment.get_template("candidate.html.j2").render(
         document=document,
@@ -90,6 +88,8 @@ def write(document: Document, folder: Path, name: str = "candidate.html") -> Pat
     InputError
         If it cannot be written.
     """
+    from stemtrial.report.page import write_whole
+
     return write_whole(Path(folder) / name, render(document))
 
 
