@@ -66,9 +66,10 @@ def chance_curves(
         description=(
             "Share of simulated trials that show what they are to show; bands: 95 % Monte-Carlo interval (Wilson). "
             "Assurance is over all that the constants may be, power with the constants at their mean, the type I "
-            f"error with the treatment under question inert. Horizontal line: the chance wanted, {percent(target)}. The last "
-            "panel leaves aside what the model believes of the treatment: chance of success of the trial as declared "
-            "if it truly were so many points better, with the spread of readings, dropout and looks as simulated."
+            "error with the treatment under question inert. Horizontal line: the chance wanted, "
+            f"{percent(target)}. The last panel leaves aside what the model believes of the treatment: chance of "
+            "success of the trial as declared if it truly were so many points better, with the spread of readings, "
+            "dropout and looks as simulated."
         ),
         panels=tuple(panels),
     )

