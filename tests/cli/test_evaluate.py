@@ -88,3 +88,13 @@ def test_bad_input_is_one_message_and_leaves_nothing(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == f"error: {path}, line 3: age = 400 is out of range; allowed: 0 to 115\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_posterior_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "made.posterior"
+    path.write_text("constants")
+    run = evaluate(STOP, "--posterior", path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert str(path) in run.stderr
+    assert "is not a posterior" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -10,6 +10,7 @@ import typer
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from stemtrial.calibration.belief import Belief
     from stemtrial.candidate.explain import Origin
 
 
@@ -32,6 +33,9 @@ def evaluate(
         str | None,
         typer.Option("--explain", metavar="FIELD", help="Trace a number of the result to its sources."),
     ] = None,
+    posterior: Annotated[
+        Path | None, typer.Option("--posterior", help="Constants of a fit; by default what the package has.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of all random draws.")] = 1,
     draws: Annotated[
         int, typer.Option("--draws", min=100, max=100_000, help="Draws of the constants.")
@@ -49,7 +53,6 @@ def evaluate(
     """
     from datetime import date
 
-    from stemtrial.calibration.belief import belief
     from stemtrial.candidate.assessment import assess
     from stemtrial.candidate.explain import explain as trace
     from stemtrial.candidate.intake import read_candidates
@@ -60,7 +63,8 @@ def evaluate(
         raise InputError(Problem("is for one candidate", field="--explain", hint="give a file of one"))
     evidence = load()
     documents = [
-        assess(intake, evidence, belief(intake.record.indication), seed, draws).to_dict() for intake in found
+        assess(intake, evidence, constants(posterior, intake.record.indication), seed, draws).to_dict()
+        for intake in found
     ]
     pages = [] if out is None else write(documents, out)
     if explain is not None:
@@ -75,6 +79,26 @@ def evaluate(
         from stemtrial.cli.evaluate_view import show
 
         show(documents, pages)
+
+
+def constants(posterior: Path | None, indication: str) -> "Belief":
+    """Return the constants of a posterior file, or what the package has for the indication."""
+    if posterior is None:
+        from stemtrial.calibration.belief import belief
+
+        return belief(indication)
+    from stemtrial.calibration.posterior import read
+
+    fitted = read(posterior)
+    if fitted.indication != indication:
+        raise InputError(
+            Problem(
+                f"was fitted to {fitted.indication}, not to {indication}",
+                field="--posterior",
+                value=str(posterior),
+            )
+        )
+    return fitted
 
 
 def write(documents: list[dict[str, Any]], folder: Path) -> list[Path]:
