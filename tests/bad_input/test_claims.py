@@ -91,6 +91,12 @@ def test_next_trial_is_checked_too():
     assert "parts.pain.next_trial.sd is missing for the kind difference" in said
 
 
+def test_names_of_parts_lead_nowhere():
+    (found,) = faults(GOOD.replace("  pain:", '  "../pain":'))
+    assert "is not a name that can be used here" in str(found)
+    assert found.line == 4
+
+
 def test_designs_to_simulate_are_checked():
     said = str(faults(GOOD + "    model: knee_saline_phase4\n")[0])
     assert "line 16: parts.pain.model = knee_saline_phase4 is not a shipped design" in said
@@ -121,10 +127,11 @@ def test_names_that_are_no_claim(tmp_path):
         find(("complements", "complements"))
     with pytest.raises(InputError, match="does not exist"):
         find((str(tmp_path / "none.yaml"),))
-    own = tmp_path / "complements.yaml"
-    own.write_text(GOOD)
-    with pytest.raises(InputError, match="cannot be told from a shipped claim"):
-        find((str(own),))
+    for name in ("complements.yaml", "index.yaml", "a b.yaml"):
+        own = tmp_path / name
+        own.write_text(GOOD)
+        with pytest.raises(InputError, match="is no name for a claim"):
+            find((str(own),))
     assert list(find(())) == list(shipped())
 
 

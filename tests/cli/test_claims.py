@@ -152,6 +152,17 @@ def test_the_same_command_gives_the_same_bytes(pages, tmp_path):
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_text_of_a_claim_is_escaped(tmp_path):
+    own = tmp_path / "mine.yaml"
+    text = OWN.read_text(encoding="utf-8")
+    own.write_text(text.replace("for half a year.", '<script>alert("x")</script>'), encoding="utf-8")
+    assert run("claims", own, "--out", tmp_path / "pages").returncode == 0
+    for name in ("index.html", "mine.html"):
+        html = (tmp_path / "pages" / name).read_text(encoding="utf-8")
+        assert "<script" not in html
+        assert "&lt;script" in html
+
+
 def test_a_folder_that_cannot_be_written_is_said_once(tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("a file")

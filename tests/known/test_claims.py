@@ -13,7 +13,7 @@ from stemtrial.claims.claim import Cells, Claim, shipped
 from stemtrial.claims.datum import Datum
 from stemtrial.claims.estimating import Estimate, Nothing, estimate, probability
 from stemtrial.claims.grading import certainty
-from stemtrial.claims.nexttrial import SHARE, SIZES, changes
+from stemtrial.claims.nexttrial import SHARE, SIZES, Change, changes, of_claim
 from stemtrial.claims.rule import judge, rule_hash, together
 from stemtrial.claims.sensitivity import variants
 from stemtrial.claims.sentences import cells_words, sentence
@@ -212,6 +212,18 @@ def test_first_trial_has_the_size_of_the_textbook():
         assert found[towards].persons == next(n for n in SIZES if n >= needed)
         assert found[towards].share >= SHARE
         assert found[towards].certainty in ("high", "moderate")
+
+
+def test_one_part_is_enough_to_contradict_and_none_to_support_a_claim_of_several():
+    small = Change("contradicted", 0.0, 150, 0.9, "moderate", "")
+    large, never = replace(small, persons=600), replace(small, persons=None, reason="too wide")
+    up = Change("supported", -15.0, 400, 0.8, "moderate", "")
+    assert of_claim([("pain", [up, small])]) == (up, small)
+    supported, contradicted = of_claim([("pain", [up, large]), ("function", [never, small])])
+    assert supported.persons is None
+    assert "every part" in supported.reason
+    assert (contradicted.persons, contradicted.reason) == (150, "by its part function")
+    assert of_claim([("pain", []), ("function", [])]) == ()
 
 
 def test_next_trial_in_force_is_not_asked_for():

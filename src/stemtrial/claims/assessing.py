@@ -8,7 +8,7 @@ from stemtrial.claims.claim import Claim, Part
 from stemtrial.claims.context import context
 from stemtrial.claims.estimating import Estimate, Nothing, estimate
 from stemtrial.claims.grading import certainty
-from stemtrial.claims.nexttrial import Change, changes
+from stemtrial.claims.nexttrial import Change, changes, of_claim
 from stemtrial.claims.rule import Judged, Verdict, judge, rule_hash, together
 from stemtrial.claims.sensitivity import Variant, variants
 from stemtrial.claims.sentences import claim_sentence, missing, sentence
@@ -53,6 +53,8 @@ class Assessment:
     ----------
     sensitivity
         Verdict on the claim with each narrower set of studies in all its parts at once.
+    changes
+        The smallest further trials that would change the verdict.
     evidence_hash, rule_hash
         The verdict can change only when one of the two does.
     model, structures
@@ -68,6 +70,7 @@ class Assessment:
     judged: Judged
     sentence: str
     sensitivity: tuple[tuple[str, Judged], ...]
+    changes: tuple[Change, ...]
     evidence_hash: str
     rule_hash: str
     model: str = MODEL
@@ -114,6 +117,7 @@ def assess(name: str, claim: Claim, evidence: Evidence, *, replicates: int = 0, 
         judged=judged,
         sentence=claim_sentence(claim, judged, [result.judged for result in parts]),
         sensitivity=_sensitivity(parts),
+        changes=of_claim([(result.name, result.changes) for result in parts]),
         evidence_hash=evidence.hash,
         rule_hash=rule_hash(claim),
         model=_constants(views[0]) if views else MODEL,
@@ -195,6 +199,7 @@ def document(found: Assessment) -> dict[str, Any]:
             "structures": found.structures,
             "seed": found.seed,
             "sensitivity": [{"name": name} | plain(judged) for name, judged in found.sensitivity],
+            "smallest_trials": found.changes,
             "parts": [_part_document(result) for result in found.parts],
         }
     )

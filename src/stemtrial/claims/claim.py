@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -62,7 +63,12 @@ _OPTIONAL = (
     "model",
 )  # fmt: skip
 
+_STEM = re.compile(r"[\w-]{1,60}", re.ASCII)
+
 Text = Annotated[str, Field(min_length=3, max_length=300)]
+Name = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$", description="letters, digits and _, a letter first")
+]
 Month = Annotated[float, Field(gt=0, le=120)]
 
 
@@ -224,7 +230,7 @@ class Claim(Record):
     title: Annotated[Text, Field(description="as headings print it", examples=["Is generally safe"])]
     promise: Annotated[Text, Field(description="the promise as it is made")]
     parts: Annotated[
-        Mapping[str, Part],
+        Mapping[Name, Part],
         Field(min_length=1, max_length=6, description="what must hold, by name"),
         AfterValidator(FrozenDict),
     ]
@@ -271,9 +277,14 @@ def find(words: tuple[str, ...]) -> dict[str, Claim]:
             name, claim = word, own[word]
         elif Path(word).suffix.lower() in (".yaml", ".yml", ".json"):
             name, claim = Path(word).stem, Claim.read(word)
-            if name in own:
-                hint = "a shipped claim has this name; give the file another"
-                raise InputError(Problem("cannot be told from a shipped claim", file=word, hint=hint))
+            if name in own or name == "index" or not _STEM.fullmatch(name):
+                problem = Problem(
+                    "is no name for a claim",
+                    file=word,
+                    allowed="letters, digits, _ and -, before the ending",
+                    hint="index and the names of shipped claims are taken",
+                )
+                raise InputError(problem)
         else:
             hint = f"nearest: {v.nearest(word, own)}; or name a .yaml file"
             raise InputError(Problem("is no claim", field="claim", value=word, hint=hint))

@@ -10,7 +10,7 @@ these results; certainty is judged with the trial at its expected result. Sizes 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy.special import ndtri
@@ -52,6 +52,28 @@ class Change:
     share: float
     certainty: Level
     reason: str
+
+
+def of_claim(parts: Sequence[tuple[str, Sequence[Change]]]) -> tuple[Change, ...]:
+    """Return what it takes to change the verdict on a claim, from what it takes for its parts by name.
+
+    One contradicted part contradicts the claim, so the smallest trial of any part counts. A claim of one part
+    is supported with it; several parts must all be supported, which no trial of one part can bring about.
+    """
+    found = []
+    for towards in get_args(Towards):
+        known = [(name, change) for name, each in parts for change in each if change.towards == towards]
+        if not known:
+            continue
+        name, least = min(known, key=lambda pair: pair[1].persons or float("inf"))
+        if len(parts) == 1:
+            found.append(least)
+        elif towards == "supported":
+            reason = "every part must be supported, each by trials of its own"
+            found.append(replace(least, persons=None, share=0.0, reason=reason))
+        else:
+            found.append(replace(least, reason=least.reason or f"by its part {name}"))
+    return tuple(found)
 
 
 def changes(part: Part, data: Sequence[Datum], found: Estimate | Nothing, silent: int) -> tuple[Change, ...]:

@@ -153,7 +153,7 @@ def _section(result: PartResult, users: Sequence[str]) -> Section:
             Table("Beside the estimate, without entering it", ("What", "Value"), result.context, keys=2)
         )
     if result.changes:
-        tables.append(change_table(result))
+        tables.append(change_table(result.changes, result.part))
     tables += omitted(marked(result.body.left_out, users)).tables
     said = [*result.missing, *([model_words(result.model)] if result.model else [])]
     return Section(name, " ".join(said), tuple(tables))
@@ -166,7 +166,10 @@ def _robustness(found: Assessment) -> Section:
         "possible results are those its predictive distribution gives at the stated true value, and it changes the "
         "verdict if at least four fifths of them do."
     )
-    return Section("What the verdict rests on", text, (sensitivity_table(found),))
+    tables = [sensitivity_table(found)]
+    if found.changes and len(found.parts) > 1:
+        tables.append(change_table(found.changes, None))
+    return Section("What the verdict rests on", text, tuple(tables))
 
 
 def _choices(found: Assessment) -> tuple[tuple[str, str], ...]:

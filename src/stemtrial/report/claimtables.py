@@ -1,5 +1,7 @@
 """The tables and short texts of a claim, the same on its page and on the terminal."""
 
+from collections.abc import Sequence
+
 from stemtrial.claims.assessing import Assessment, PartResult
 from stemtrial.claims.claim import Part
 from stemtrial.claims.estimating import Estimate
@@ -185,19 +187,25 @@ def _variant(part: Part, variant: Variant) -> tuple[str, ...]:
     return name, variant.status, str(variant.k), text, _rounded(found.p), level, variant.verdict
 
 
-def change_table(result: PartResult) -> Table:
-    """Return the smallest further trial that would change the verdict, in either direction."""
+def change_table(changes: Sequence[Change], part: Part | None) -> Table:
+    """Return the smallest further trial that would change a verdict, in either direction.
+
+    Parameters
+    ----------
+    part
+        The one part the changes are of; ``None`` for a claim of several, whose parts have units of their own.
+    """
     rows = tuple(
         (
             heading(change.towards),
             change.reason,
-            f"{plain_number(change.true_value)} {_threshold_unit(result.part)}",
+            *((f"{plain_number(change.true_value)} {_threshold_unit(part)}",) if part else ()),
             f"none up to {SIZES[-1]:,}" if change.persons is None else f"{change.persons:,}",
             change.certainty.replace("_", " "),
         )
-        for change in result.changes
+        for change in changes
     )
-    columns = ("Verdict", "What stands in the way", "If the truth is", "Persons", "Certainty then")
+    columns = ("Verdict", "Remark", *(("If the truth is",) if part else ()), "Persons", "Certainty then")
     return Table("Smallest next trial that would change the verdict", columns, rows, keys=2)
 
 
