@@ -255,9 +255,18 @@ class Trial(Record):
     def hash(self) -> str:
         """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out.
 
-        A field that is left at its default does not enter, so that fields added later leave it as it is.
+        A choice of the trial, its conduct or its question that is left at its default does not enter, so that choices
+        added later leave the hash as it is.
         """
-        plain = self.model_dump(mode="json", exclude_defaults=True)
+        plain = self.model_dump(mode="json")
+        for record, part in (
+            (self, plain),
+            (self.conduct, plain["conduct"]),
+            (self.question, plain["question"]),
+        ):
+            for name, info in type(record).model_fields.items():
+                if not info.is_required() and getattr(record, name) == info.default:
+                    del part[name]
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
