@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stemtrial.candidate.conditions import AtMost
 from stemtrial.candidate.findings import MEANINGS
 from stemtrial.candidate.quantities import QUANTITIES
 from stemtrial.candidate.record import Candidate
-from stemtrial.candidate.rules import AtMost, State, parse
+from stemtrial.candidate.rules import State, parse
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from stemtrial.candidate.conditions import AtMost, Kind, Value
 from stemtrial.candidate.record import Candidate, Injection, Operation
-from stemtrial.candidate.rules import AtMost, Kind, Value
 
 DAYS_A_MONTH: Final = 365.25 / 12
 
@@ -263,7 +263,7 @@ QUANTITIES: Final[Mapping[str, Quantity]] = {
     ),
     "knee_infection": _found("local_infection", "other_knee_infection", meaning="infection of either knee"),
     "positive_serology": _found(
-        "hiv", "hepatitis_b", "hepatitis_c", "syphilis", meaning="positive serology (HIV, hepatitis or syphilis)"
+        "hiv", "hepatitis_b", "hepatitis_c", "syphilis", meaning="positive serology (HIV or hepatitis or syphilis)"
     ),
     "immunosuppressed": _found("immunosuppressant", "immune_deficiency", meaning="immunosuppression"),
     "rheumatoid": _found("rheumatoid_arthritis", meaning="rheumatoid arthritis"),

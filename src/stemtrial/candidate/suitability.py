@@ -6,59 +6,16 @@ rules; what would change with time or treatment, and when; and what is unknown a
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from typing import Any, Final
+from datetime import date
+from typing import Any
 
+from stemtrial.candidate.conditions import AtMost, Value
 from stemtrial.candidate.quantities import QUANTITIES, View
 from stemtrial.candidate.record import Candidate
-from stemtrial.candidate.rules import AtMost, Rule, State, Value, parse
+from stemtrial.candidate.reversal import CHANGEABLE, change, met_on
+from stemtrial.candidate.rules import State, parse
 from stemtrial.evidence.schema import Criterion
 from stemtrial.evidence.tables import Evidence
-
-HORIZON_DAYS: Final = 3 * 366
-"""How far ahead the calendar is searched for the day on which a rule comes to be met."""
-
-TIMED: Final = frozenset(
-    {
-        "months_since_ia_injection", "months_since_steroid_or_ha", "years_since_knee_surgery",
-        "days_since_other_investigational_product", "pain_months", "lbp_months", "daily_pain_months",
-    }
-)  # fmt: skip
-"""Names whose value follows from the calendar."""
-
-CHANGEABLE: Final = {
-    "bmi": "may change with weight",
-    "hba1c": "may change with the treatment of diabetes",
-    "creatinine_mg_dl": "may change; repeat",
-    "alt": "may change; repeat",
-    "ast": "may change; repeat",
-    "vas_mm": "varies from day to day; repeat",
-    "vas_0_10": "varies from day to day; repeat",
-    "odi": "varies; repeat",
-    "local_infection": "after it has healed",
-    "knee_infection": "after it has healed",
-    "systemic_infection": "after it has healed",
-    "spinal_infection": "after it has healed",
-    "malignancy": "after treatment, if a trial sets a look-back; none was read",
-    "cancer": "after treatment, if a trial sets a look-back; none was read",
-    "neoplasia": "after treatment, if a trial sets a look-back; none was read",
-    "pregnant": "after pregnancy",
-    "breastfeeding": "after breastfeeding",
-    "planning_pregnancy": "if plans change",
-    "planning_within_2y": "if plans change",
-    "anticoagulant": "depends on the medicine; a question for its prescriber",
-    "immunosuppressive_drugs": "depends on the medicine; a question for its prescriber",
-    "immunosuppressed": "depends on the cause; a question for its specialist",
-    "systemic_immunosuppressant": "depends on the medicine; a question for its prescriber",
-    "corticosteroid_therapy": "depends on the medicine; a question for its prescriber",
-    "uncontrolled_htn": "if blood pressure comes under control",
-    "uncontrolled_diabetes": "if diabetes comes under control",
-    "significant_abnormality": "may change; repeat",
-    "consent": "if the person decides so",
-    "planned_lower_limb_surgery": "if plans change",
-    "failed_conservative_months": "after conservative treatment for longer",
-}
-"""Names whose value may change otherwise, and how."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +223,7 @@ def _judged(row: int, criterion: Criterion, view: View) -> RuleResult:
     rule = parse(criterion.rule)
     judgement = rule.judge(view.value)
     against = rule.against(view.value)
-    met_on = _met_on(rule, view) if against else None
+    day = met_on(rule, view) if against else None
     return RuleResult(
         row=row,
         criterion=criterion.criterion,
@@ -278,26 +235,9 @@ def _judged(row: int, criterion: Criterion, view: View) -> RuleResult:
         values=tuple((name, view.value(name)) for name in rule.kinds),
         open=tuple(name for name in rule.kinds if name in judgement.open),
         against=against,
-        met_on=met_on,
-        change=None if met_on else _change(name for name, _ in against),
+        met_on=day,
+        change=None if day else change(name for name, _ in against),
     )
-
-
-def _met_on(rule: Rule, view: View) -> date | None:
-    """Search the calendar for the first day on which nothing but time makes the rule met."""
-    if TIMED.isdisjoint(rule.kinds):
-        return None
-    for days in range(1, HORIZON_DAYS + 1):
-        day = view.assessed + timedelta(days=days)
-        if rule.judge(View(view.record, view.assessed, day).value).state is State.MET:
-            return day
-    return None
-
-
-def _change(names: Iterable[str]) -> str | None:
-    """Say how a rule may come to be met: every name it fails on can change, or nothing is said."""
-    ways = [CHANGEABLE.get(name) for name in names]
-    return None if not ways or None in ways else "; ".join(dict.fromkeys(way for way in ways if way))
 
 
 def _trial(name: str, evidence: Evidence, rules: list[RuleResult]) -> TrialResult:

@@ -1,6 +1,7 @@
 """The ``evaluate`` verb: one candidate, or a table of them, against the published rules and under every option."""
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,11 +57,14 @@ def evaluate(
     from stemtrial.candidate.assessment import assess
     from stemtrial.candidate.explain import explain as trace
     from stemtrial.candidate.intake import read_candidates
+    from stemtrial.compiled import is_cached
     from stemtrial.evidence import load
 
     found = read_candidates(file, date.today(), indication.value if indication else None)
     if explain is not None and len(found) > 1:
         raise InputError(Problem("is for one candidate", field="--explain", hint="give a file of one"))
+    if sys.stderr.isatty() and not is_cached():
+        typer.echo("compiling (once on this machine)", err=True)
     evidence = load()
     documents = [
         assess(intake, evidence, constants(posterior, intake.record.indication), seed, draws).to_dict()

@@ -235,7 +235,8 @@ def failing(found: Document) -> Iterator[str]:
             subject if isinstance(value, bool) else f"{subject} {printed(value)}{f' {unit}' if unit else ''}"
         )
         if each["limits"]:
-            text += f" (limit {' and '.join(f'{limit:g}' for limit in each['limits'])})"
+            plural = "s" if len(each["limits"]) > 1 else ""
+            text += f" (limit{plural} {' and '.join(f'{limit:g}' for limit in each['limits'])})"
         days: dict[str, list[str]] = {}
         for trial, day in each["met_on"]:
             days.setdefault(day, []).append(trial)
