@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +201,11 @@ def test_codes_lead_to_findings_and_fields_that_exist():
                 *(f for _, f in codes.MEDICINE_STEMS), *codes.SEROLOGY.values(), *codes.EVER.values()}  # fmt: skip
     assert {f for f in findings if not f.startswith("indication ")} <= set(MEANINGS)
     assert set(codes.QUANTITIES.values()) <= set(Candidate.model_fields)
+
+
+def test_the_shipped_bundle_is_read_and_lists_what_it_leaves():
+    (intake,) = read_candidates(Path(__file__).parents[2] / "examples" / "made_candidate_bundle.json", TODAY)
+    found = intake.record
+    assert (found.age, found.bmi, found.pain, found.kl_grade, found.present) == (59, 29.1, 60, 2, ("nsaid",))
+    assert [(i.substance, i.site) for i in found.injections] == [("corticosteroid", "index")]
+    assert intake.unmapped == ("entry[8].resource, Observation: 718-7 is not a code that is read",)
