@@ -340,85 +340,96 @@ PEERS = {
 """Other tools by name."""
 
 
-CPP = """
+CPP_HEAD = """
 #include <cstddef>
 #include <algorithm>
 typedef {kind} T;
-extern "C" void advance(T* states, const T* patient, const T* shared, const T* h_steps, const T* u_steps,
-                        std::size_t groups, std::size_t patients, std::size_t steps) {{
-  const int L = {lanes};
-  alignas(64) T x[{n}][L]; alignas(64) T q[{nq}][L];
-  for (std::size_t g = 0; g < groups; g++) {{
-    const T* p = shared + g * {np};
-    for (std::size_t first = 0; first < patients; first += L) {{
-      for (int l = 0; l < L; l++) {{
-        std::size_t i = std::min<std::size_t>(first + l, patients - 1);
-        for (int s = 0; s < {n}; s++) x[s][l] = states[(s * groups + g) * patients + i];
-        for (int s = 0; s < {nq}; s++) q[s][l] = patient[(s * groups + g) * patients + i];
-      }}
-      for (std::size_t k = 0; k < steps; k++) {{
-        const T h = h_steps[k]; const T* u = u_steps + (g * steps + k) * {width};
-        #pragma GCC ivdep
-        for (int l = 0; l < L; l++) {{
-{body}
-        }}
-      }}
-      for (int l = 0; l < L && first + l < patients; l++)
-        for (int s = 0; s < {n}; s++) states[(s * groups + g) * patients + first + l] = x[s][l];
-    }}
+static inline void load(T (*x)[{lanes}], const T* array, const int* rows, int count, std::size_t groups,
+                        std::size_t patients, std::size_t g, std::size_t first) {{
+  const std::size_t full = std::min<std::size_t>({lanes}, patients - first);
+  for (int i = 0; i < count; i++) {{
+    const T* values = array + (rows[i] * groups + g) * patients + first;
+    for (std::size_t l = 0; l < full; l++) x[i][l] = values[l];
+    for (std::size_t l = full; l < {lanes}; l++) x[i][l] = values[full - 1];
   }}
 }}
+extern "C" void advance(T* states, const T* patient, const T* shared, const T* h_steps, const T* u_steps,
+                        const T* constants, std::size_t groups, std::size_t patients, std::size_t steps) {{
 """
 
 
-def cpp_advance(dtype, flags=("-O3", "-march=native", "-ffp-contract=fast", "-mprefer-vector-width=512")):
-    """The generated step translated to C++, or ``None`` without a compiler."""
+def cpp_source(kernel, dtype):
+    """The generated ``advance`` line by line in C++: the same loops, the same order of operations."""
+    text = Path(kernel.__file__).read_text(encoding="utf-8")
+    body = text[text.index("    wide_vectors()") :].splitlines()[1:]
+    n_p, n_u = len(equations.SHARED), len(equations.INPUTS)
+    width = (len(kernel.STAGE_TIMES) + 1) * n_u
+    lines, depth = [], 4
+    for line in body:
+        indent, line = len(line) - len(line.lstrip()), line.strip()
+        while depth > indent:
+            lines.append("}")
+            depth -= 4
+        depth = indent
+        if not line or line.startswith(("groups =", "patients =")):
+            continue
+        if found := re.fullmatch(r"x = empty_like_kind\(states, (\d+), (\d+)\)", line):
+            lines.append(f"alignas(64) T x[{found[1]}][{found[2]}];")
+        elif found := re.fullmatch(r"for (\w+) in range\((?:0, )?(\S+?)(?:, (\d+))?\):", line):
+            name, end, by = found[1], found[2].replace("h_steps.shape[0]", "steps"), found[3] or "1"
+            lines.append("#pragma GCC ivdep" if name == "l" else "")
+            lines.append(f"for (std::size_t {name} = 0; {name} < {end}; {name} += {by}) {{")
+            depth += 4
+        elif found := re.fullmatch(r"load\(x, (\d+), (\w+), \((.*?),?\), g, first\)", line):
+            rows = found[3]
+            lines.append(f"{{ const int rows[] = {{{rows}}};")
+            lines.append(
+                f"load(x + {found[1]}, {found[2]}, rows, {rows.count(',') + 1}, groups, patients, g, first); }}"
+            )
+        elif found := re.fullmatch(r"store\(x, states, \((.*?),?\), g, first\)", line):
+            lines.append(f"{{ const int rows[] = {{{found[1]}}};")
+            lines.append(f"for (int i = 0; i < {found[1].count(',') + 1}; i++)")
+            lines.append(
+                f"for (std::size_t l = 0; l < std::min<std::size_t>({kernel.LANES}, patients - first); l++)"
+            )
+            lines.append("states[(rows[i] * groups + g) * patients + first + l] = x[i][l]; }")
+        else:
+            name, code = line.split(" = ")
+            code = re.sub(r"x\[(\d+), l\]", r"x[\1][l]", code)
+            code = re.sub(r"shared\[g, (\d+)\]", rf"shared[g * {n_p} + \1]", code)
+            code = re.sub(
+                r"u_steps\[g, k, (\d+), (\d+)\]",
+                rf"u_steps[(g * steps + k) * {width} + \1 * {n_u} + \2]",
+                code,
+            )
+            target = re.sub(r"x\[(\d+), l\]", r"x[\1][l]", name)
+            lines.append(f"{target} = {code};" if target != name else f"const T {name} = {code};")
+    kind = "float" if dtype == np.float32 else "double"
+    return CPP_HEAD.format(kind=kind, lanes=kernel.LANES) + "\n".join(lines) + "\n}" * (depth // 4)
+
+
+def cpp_advance(
+    kernel, dtype, flags=("-O3", "-march=native", "-ffp-contract=fast", "-mprefer-vector-width=512")
+):
+    """The generated solver translated to C++, or ``None`` without a compiler."""
     if not (compiler := shutil.which("g++")):
         return None
-    text = Path(_generated.__file__).read_text()
-    text = text[text.index("def step(") :]
-    arguments = re.search(r"\((.*?)\):", text, re.S).group(1).replace("\n", " ").split(",")
-    arguments = [a.strip() for a in arguments if a.strip()]
-    lines = re.findall(r"^    (t\d+) = (.*)$", text[: text.index("    return (")], re.M)
-    results = re.search(r"return \((.*?)\)\n", text, re.S).group(1).replace("\n", " ").split(",")
-    results = [r.strip() for r in results if r.strip()]
-    n, nq, np_, nu = (
-        len(x) for x in (_generated.STATES, _generated.PATIENT, _generated.SHARED, _generated.INPUTS)
-    )
-    width = nu * (len(_generated.STAGE_TIMES) + 1)
-    source = (
-        [f"x[{i}][l]" for i in range(n)] + [f"q[{i}][l]" for i in range(nq)] + [f"p[{i}]" for i in range(np_)]
-    )
-    source += [f"u[{i}]" for i in range(width)] + [f"T({c!r})" for c in _generated.CONSTANTS]
-    body = [f"const T {name} = {value};" for name, value in zip(arguments[1:], source, strict=True)]
-    body += [f"const T {name} = {code};" for name, code in lines]
-    body += [f"x[{i}][l] = {name};" for i, name in enumerate(results)]
-    kind = "float" if dtype == np.float32 else "double"
-    code = CPP.format(
-        kind=kind,
-        lanes=_generated.LANES,
-        n=n,
-        nq=nq,
-        np=np_,
-        width=width,
-        body="\n".join("          " + b for b in body),
-    )
     folder = Path(tempfile.mkdtemp())
-    (folder / "step.cpp").write_text(code)
+    (folder / "step.cpp").write_text(cpp_source(kernel, dtype))
     library = folder / "step.so"
     subprocess.run([compiler, *flags, "-shared", "-fPIC", "-o", library, folder / "step.cpp"], check=True)
     function = ctypes.CDLL(str(library)).advance
     pointer = np.ctypeslib.ndpointer(dtype, flags="C")
-    function.argtypes = [pointer] * 5 + [ctypes.c_size_t] * 3
+    function.argtypes = [pointer] * 6 + [ctypes.c_size_t] * 3
 
     def advance(states, patient, shared, h, u, constants):
-        function(states, patient, shared, h, u, states.shape[1], states.shape[2], len(h))
+        function(states, patient, shared, h, u, constants, states.shape[1], states.shape[2], len(h))
 
     return advance
 
 
-def bare_loop(work: Case, grid: Grid, dtype, advance, literals, repeats=5):
-    """Seconds of the integration alone: inputs tabulated beforehand, one call a piece between visits and switches."""
+def bare_loop(work: Case, grid: Grid, dtype, kernel, advance=None, repeats=5):
+    """Seconds of the integration alone, inputs tabulated beforehand, and the Z that pain is read from."""
     shared = {**work.shared, "allo": np.full(work.shape[0], float(bool(work.schedule.allogeneic)))}
     shared |= {k: shared[k] / equations.DAYS_PER_YEAR for k in ("sig_X", "lam_C")}
     x = np.stack([np.asarray(work.states[k], dtype) for k in equations.STATES])
@@ -436,7 +447,8 @@ def bare_loop(work: Case, grid: Grid, dtype, advance, literals, repeats=5):
         pieces.append(
             (sum(e.amount for e in work.schedule.doses if e.start == start), h.astype(dtype), table)
         )
-    literals = np.array(literals, dtype)
+    literals = np.array(kernel.CONSTANTS, dtype)
+    advance = advance or kernel.advance
     best = np.inf
     for _ in range(repeats):
         y = x.copy()
@@ -445,5 +457,4 @@ def bare_loop(work: Case, grid: Grid, dtype, advance, literals, repeats=5):
             y[0] += (shared["f_ret"] * amount)[:, None].astype(dtype)
             advance(y, q, p, h, table, literals)
         best = min(best, time.perf_counter() - start)
-    z = y[9] + y[10]
-    return best, 100 * z / (1 + z) - y[11], sum(len(h) for _, h, _ in pieces)
+    return best, y[9] + y[10]
