@@ -42,6 +42,14 @@ def test_number_of_steps_is_the_integral_of_the_inverse_length():
     assert len(grid.steps(0, 365.25, 0)) == np.ceil(np.trapezoid(1 / length, days))
 
 
+def test_without_a_quick_start_the_first_line_holds_from_the_beginning():
+    h = Grid(0.25, 0.2, 60).steps(0, 365.25, 0)
+    knee = (60 - 0.25) / 0.2
+    exact = np.log(60 / 0.25) / 0.2 + (365.25 - knee) / 60
+    assert len(h) == np.ceil(exact)
+    assert h.sum() == pytest.approx(365.25, rel=1e-12)
+
+
 def test_first_steps():
     """The first step solves its own integral: ``log(1 + rush h / start) / rush`` is the share of a step it makes up."""
     grid = Grid(start=0.1, first=5, growth=0.2, longest=60, rush=0.5)

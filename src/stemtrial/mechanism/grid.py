@@ -105,7 +105,7 @@ class Grid:
         """Count the steps since the switch, a real number: the integral of one over the step length."""
         quick, graded = self._knees
         early, later, last = min(s, quick), min(s, graded) - quick, s - graded
-        count = np.log1p(self.rush * early / self.start) / self.rush
+        count = np.log1p(self.rush * early / min(self.start, self.first)) / self.rush
         count += np.log1p(self.growth * max(later, 0.0) / self._after_quick) / self.growth
         return float(count + max(last, 0.0) / self.longest)
 
@@ -116,7 +116,7 @@ class Grid:
     def _time(self, coordinate: np.ndarray) -> np.ndarray:
         quick, graded = self._knees
         first, second = self._coordinate(quick), self._coordinate(graded)
-        early = self.start * np.expm1(self.rush * np.minimum(coordinate, first)) / self.rush
+        early = min(self.start, self.first) * np.expm1(self.rush * np.minimum(coordinate, first)) / self.rush
         later = np.clip(coordinate, first, second) - first
         middle = self._after_quick * np.expm1(self.growth * later) / self.growth
         return np.asarray(early + middle + np.maximum(coordinate - second, 0) * self.longest)
