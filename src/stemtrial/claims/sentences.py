@@ -135,10 +135,16 @@ def missing(part: Part, body: Body, found: Estimate | Nothing) -> tuple[str, ...
     return tuple(reasons)
 
 
+def _probability(p: float) -> str:
+    if 0.99 < p < 1:
+        return "more than 0.99"
+    return "less than 0.01" if 0 < p < 0.01 else f"{p:.2f}"
+
+
 def claim_sentence(claim: Claim, judged: Judged, parts: Sequence[Judged]) -> str:
     """Say the verdict in one sentence, with the probability and the certainty behind it."""
     low, high = judged.p
-    p = f"{low:.2f}" if low == high else f"between {low:.2f} and {high:.2f}"
+    p = _probability(low) if low == high else f"between {low:.2f} and {high:.2f}"
     level = judged.certainty.replace("_", " ")
     known = sum(part.p != (0.0, 1.0) for part in parts)
     if known == 0:

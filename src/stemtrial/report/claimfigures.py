@@ -90,9 +90,11 @@ def part_forest(result: PartResult) -> Figure | None:
         key=f"forest-{result.name}",
         title=f"{heading(result.name.replace('_', ' '))}: the studies",
         description=(
-            f"{_AXES[part.kind][0]}. Squares: studies; lines: 95 % intervals; diamond: pooled result; bar below it: "
-            "95 % prediction interval for a further trial. The dotted line is the threshold of the claim: "
-            f"{part.asks}. An arrow marks an interval that leaves the axis. Risk of bias: {key()}."
+            f"{_AXES[part.kind][0]}. Squares: studies; lines: 95 % intervals; an arrow marks one that leaves the axis. "
+            + ("Diamond: pooled result. " if pools else "")
+            + ("Bar below it: 95 % prediction interval for a further trial. " if len(pools) > 1 else "")
+            + (f"Dotted line: threshold of the claim, which asks that {part.asks}. " if lines else "")
+            + f"Risk of bias: {key()}."
         ),
         panels=(Panel(svg, studies_table(result)),),
     )

@@ -108,11 +108,12 @@ def claim_page(found: Assessment, evidence: Evidence, command: str) -> Page:
     drawn = [draw(result) for result in found.parts for draw in (part_forest, part_sensitivity)]
     trials = [name for result in found.parts for name in _trials(result)]
     users = of_the_user(evidence, trials)
+    count = len({datum.trial_id for result in found.parts for datum in result.body.data})
     return Page(
         kind="Promise held against the evidence",
         title=f"{found.claim.title}: {found.verdict}",
         facts=f"P {probability_words(found.judged)} · certainty {found.judged.certainty.replace('_', ' ')} · "
-        f"{len({datum.trial_id for result in found.parts for datum in result.body.data})} trials",
+        + ("1 trial" if count == 1 else f"{count} trials"),
         finding=found.sentence,
         remarks=(*(result.sentence for result in found.parts), *((whose(users),) if users else ()), RULE),
         summary=_summary(found),
