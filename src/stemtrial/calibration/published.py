@@ -19,6 +19,9 @@ from stemtrial.mechanism.treatments import LONGEST_MONTHS, Indication
 _MEDIAN_FACTOR = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, normal values
 _Z95 = 1.959963984540054
 _RESPONDER = re.compile(r"responder_.+_([0-9]+)pct")
+COMPOSITE_RULES = {"OARSI_OMERACT_strict_responder_pct": 0.5}
+"""Responder rules that are taken for a fraction of pain alone: the strict rule wants pain or function to fall by half."""
+
 _DOUBTFUL_SPREAD = re.compile(r"spread may be")
 _FROM_LAST = "visits counted from last injection"
 
@@ -45,7 +48,7 @@ def published_arms(evidence: Evidence, indication: Indication, construct: str = 
     """
     rows: dict[str, list[tuple[int, Outcome]]] = {}
     for number, row in enumerate(evidence.outcomes, 1):
-        if row.construct == construct:
+        if row.construct == construct or (construct == "pain" and row.instrument in COMPOSITE_RULES):
             rows.setdefault(row.trial_id, []).append((number, row))
     arms: list[TrialArm] = []
     left_out: list[LeftOut] = []
@@ -225,9 +228,10 @@ def _reading(
     )  # fmt: skip
     if row.statistic == "percent":
         rule = _RESPONDER.fullmatch(row.instrument)
-        if not rule:
+        fraction = int(rule[1]) / 100 if rule else COMPOSITE_RULES.get(row.instrument)
+        if fraction is None:
             return f"{row.instrument} names no threshold in points or per cent of pain"
-        return replace(found, kind="responders", value=row.value / 100, threshold_fraction=int(rule[1]) / 100)
+        return replace(found, kind="responders", value=row.value / 100, threshold_fraction=fraction)
     if _is_percent_change(row):
         start = baseline.mean if baseline else of_trial
         if start is None:

@@ -1,0 +1,234 @@
+"""A fit from beginning to end: chains side by side, a verdict on their convergence, and the posterior of a structure."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemtrial.calibration.arms import Arms, TrialArm
+from stemtrial.calibration.comparators import PooledEffect
+from stemtrial.calibration.diagnostics import converge
+from stemtrial.calibration.fitmodel import LIKELIHOOD_VERSION, FitModel
+from stemtrial.calibration.sampling import Chain, Sampler
+from stemtrial.calibration.standard import LEARNED
+from stemtrial.calibration.structures import STRUCTURES, Structure
+from stemtrial.errors import NotCredibleError
+
+MOST_R_HAT = 1.01
+LEAST_ESS = 400.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Length of a fit.
+
+    Attributes
+    ----------
+    chains, warmup, draws
+        Number of chains, and iterations of each before and after adaptation.
+    seed
+        Of everything.
+    """
+
+    chains: int = 4
+    warmup: int = 300
+    draws: int = 500
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A finished fit of one structure.
+
+    Attributes
+    ----------
+    model
+        What was fitted.
+    settings
+        How.
+    chains
+        The draws.
+    wall_seconds
+        Of the sampling.
+    """
+
+    model: FitModel
+    settings: Settings
+    chains: tuple[Chain, ...]
+    wall_seconds: float
+
+    @property
+    def shared(self) -> int:
+        """Number of coordinates that are not of one trial or arm."""
+        return self.model.sizes["constants"] + self.model.sizes["learned"]
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """Coordinates, (chains, draws, dimension)."""
+        return np.stack([c.draws for c in self.chains])
+
+    @cached_property
+    def diagnostics(self) -> dict[str, float | int]:
+        """Worst of the diagnostics over all coordinates, and the cost of the draws."""
+        found = converge(self.draws)
+        leaps = sum(int(c.leaps.sum()) for c in self.chains)
+        return {
+            "chains": len(self.chains),
+            "draws_per_chain": self.draws.shape[1],
+            "r_hat_max": float(found.r_hat.max()),
+            "ess_bulk_min": float(found.bulk.min()),
+            "ess_tail_min": float(found.tail.min()),
+            "divergences": sum(int(c.divergent.sum()) for c in self.chains),
+            "gradients": leaps,
+            "wall_seconds": round(self.wall_seconds, 1),
+            "ess_per_second": float(found.bulk.min() / self.wall_seconds),
+        }
+
+    def require(self) -> None:
+        """Raise where the draws may not be believed.
+
+        Raises
+        ------
+        NotCredibleError
+            R-hat of 1.01 or more, an effective sample size of 400 or less, or a divergence.
+        """
+        d = self.diagnostics
+        if (
+            d["r_hat_max"] < MOST_R_HAT
+            and min(d["ess_bulk_min"], d["ess_tail_min"]) > LEAST_ESS
+            and not d["divergences"]
+        ):
+            return
+        raise NotCredibleError(
+            f"the fit has not converged: R-hat {d['r_hat_max']:.3f} (below {MOST_R_HAT} wanted), effective sample size "
+            f"{min(d['ess_bulk_min'], d['ess_tail_min']):.0f} (above {LEAST_ESS:.0f} wanted), {d['divergences']} "
+            "divergences (none wanted); try more --draws or --warmup, or look for an arm that contradicts the others "
+            "with `stemtrial validate`"
+        )
+
+    @cached_property
+    def constants(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names and values of the constants of all draws, (draws, names)."""
+        import jax
+        import jax.numpy as jnp
+
+        model, flat = self.model, self.draws.reshape(-1, self.model.dimension)
+        example = model.constants(model.parts(jnp.asarray(flat[0])))
+        touched = {p.symbol for p in model.standard.parameters} | {q.name for q in LEARNED}
+        touched |= set(model.structure.set_to(example)) & set(example)
+        names = tuple(n for n in example if n in touched and not n.endswith("per day"))
+        values = jax.jit(jax.vmap(lambda z: model.constants(model.parts(z)).take(names)))(jnp.asarray(flat))
+        return names, np.asarray(values)
+
+    def contraction(self) -> list[dict[str, Any]]:
+        """How far the data moved each quantity from its prior, most moved first.
+
+        ``contraction`` is 1 less the ratio of posterior to prior variance of the standard normal coordinate, ``shift``
+        its posterior mean: what stays near 0 in both is prior.
+        """
+        shared = self.draws.reshape(-1, self.model.dimension)[:, : self.shared]
+        learned = (*LEARNED, *self.model.structure.learned)
+        names = [p.symbol for p in self.model.standard.parameters] + [q.name for q in learned]
+        meanings = [p.meaning for p in self.model.standard.parameters] + [q.meaning for q in learned]
+        units = [p.unit for p in self.model.standard.parameters] + [q.unit for q in learned]
+        at = {name: i for i, name in enumerate(self.constants[0])}
+        rows = []
+        for i, name in enumerate(names):
+            z = shared[:, i]
+            values = (
+                self.constants[1][:, at[name]] if name in at else learned[i - len(names)].median * np.ones(1)
+            )
+            contraction, shift = 1 - z.var(), z.mean()
+            rows.append(
+                {
+                    "name": name, "meaning": meanings[i], "unit": units[i],
+                    "q025": float(np.quantile(values, 0.025)), "median": float(np.median(values)),
+                    "q975": float(np.quantile(values, 0.975)),
+                    "contraction": float(contraction), "shift": float(shift),
+                    "status": "learned" if contraction > 0.3 or abs(shift) > 0.7 else "prior",
+                }
+            )  # fmt: skip
+        return sorted(rows, key=lambda row: -max(row["contraction"], abs(row["shift"])))
+
+
+def fit(
+    arms: Arms,
+    pooled: tuple[PooledEffect, ...],
+    structure: Structure,
+    settings: Settings,
+    folder: Path,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Fit:
+    """Fit a structure to arms; chains run in processes of their own and resume where they were interrupted.
+
+    Parameters
+    ----------
+    arms, pooled, structure
+        What to fit.
+    settings
+        How long.
+    folder
+        Where chains save themselves; another fit's are not used.
+    workers
+        Chains at a time.
+    progress
+        Called with iterations done and in all.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    model = FitModel.of(arms, pooled, structure)
+    key = hashlib.sha256(
+        json.dumps([arms.hash, repr(pooled), structure.name, asdict(settings), LIKELIHOOD_VERSION]).encode()
+    ).hexdigest()[:16]
+    folder = folder / f"{structure.name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    context = multiprocessing.get_context("spawn")
+    total = settings.chains * (settings.warmup + settings.draws)
+    with ProcessPoolExecutor(min(workers, settings.chains), mp_context=context) as pool:
+        tasks = [
+            pool.submit(_chain, model.arms, model.pooled, structure.name, settings, k, folder)
+            for k in range(settings.chains)
+        ]
+        try:
+            while not all(t.done() for t in tasks):
+                for t in tasks:
+                    if t.done():
+                        t.result()
+                progress(sum(_done(folder / f"chain-{k}.npz") for k in range(settings.chains)), total)
+                time.sleep(1.0)
+            chains = tuple(t.result() for t in tasks)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+    progress(total, total)
+    return Fit(model, settings, chains, time.perf_counter() - started)
+
+
+def _done(file: Path) -> int:
+    try:
+        with np.load(file, allow_pickle=False) as saved:
+            return int(saved["done"])
+    except (OSError, ValueError, KeyError, EOFError):
+        return 0
+
+
+def _chain(
+    arms: tuple[TrialArm, ...], pooled: tuple[PooledEffect, ...], structure: str, settings: Settings, k: int, folder: Path
+) -> Chain:  # fmt: skip
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    sampler = Sampler(FitModel(arms, pooled, STRUCTURES[structure]), settings.warmup)
+    return sampler.chain(
+        settings.seed * 1000 + k, settings.draws, sampler.shape(), file=folder / f"chain-{k}.npz"
+    )

@@ -1,0 +1,95 @@
+"""What the model predicts for arms that it has not seen: joint draws of their observed means.
+
+A draw takes constants from the posterior, gives the trial effects of its own, and adds an arm's own deviation and the
+sampling error of its size: the likelihood of the fit, read forward.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stemtrial.calibration.arms import Reading, TrialArm
+from stemtrial.calibration.fitmodel import FREEDOM, SHARED_ERROR, FitModel
+from stemtrial.calibration.observed import Asked
+from stemtrial.calibration.structures import PARACRINE, Structure
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Joint draws for the asked rows.
+
+    Attributes
+    ----------
+    baseline, change
+        Mean pain at baseline and observed mean change, points of 0-100, (draws, rows).
+    """
+
+    baseline: np.ndarray
+    change: np.ndarray
+
+    @property
+    def follow_up(self) -> np.ndarray:
+        """Observed mean at the visit, (draws, rows)."""
+        return self.baseline + self.change
+
+
+def predict(
+    known: np.ndarray,
+    arms: Sequence[TrialArm],
+    asked: Sequence[Asked],
+    seed: int,
+    structure: Structure = PARACRINE,
+) -> Predicted:
+    """Draw the observed means of arms, jointly over arms and visits of all trials.
+
+    Parameters
+    ----------
+    known
+        Coordinates of constants and of what is learned beside them, (draws, ...), from a fit of the structure.
+    arms
+        Arms with a schedule; their readings are not looked at.
+    asked
+        Arm and month of every row.
+    seed
+        Of the effects of trials, deviations and errors.
+    structure
+        Of the fit.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp
+
+    order: list[int] = []
+    with_readings = []
+    for place, arm in enumerate(arms):
+        rows = sorted((i for i, a in enumerate(asked) if a.arm == place), key=lambda i: asked[i].month)
+        order += rows
+        readings = tuple(
+            Reading(month=asked[i].month, instrument="VAS", kind="change", statistic="mean", value=0.0, n=arm.n,
+                    reference_id="") for i in rows
+        )  # fmt: skip
+        with_readings.append(replace(arm, readings=readings))
+    model = FitModel(tuple(with_readings), (), structure)
+    draws, shared = known.shape
+    rng = np.random.default_rng([seed, 23])
+    z = np.concatenate([known, rng.standard_normal((draws, model.dimension - shared))], axis=1)
+
+    @jax.jit
+    def moments(z: object) -> dict[str, object]:
+        return jax.lax.map(lambda one: model.moments(model.parts(one)), z)  # type: ignore[no-any-return]
+
+    m = {name: np.asarray(values) for name, values in moments(jnp.asarray(z)).items()}
+    arm = model.rows.arm
+    count = np.bincount(arm, minlength=len(arms))
+    mean_square = np.zeros((draws, len(arms)))
+    np.add.at(mean_square.T, arm, (m["se"] ** 2).T)
+    common = np.sqrt(m["arm_sd"] ** 2 + SHARED_ERROR * mean_square / np.maximum(count, 1))
+    own = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
+    shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (draws, len(arms))))
+    deviation = shrink * common * rng.standard_normal((draws, len(arms)))
+    error = deviation[:, arm] + shrink[:, arm] * own * rng.standard_normal(own.shape)
+    change = np.clip(m["mean"] + error, -m["baseline"], 100 - m["baseline"])
+    back = np.argsort(order)
+    return Predicted(m["baseline"][:, back], change[:, back])

@@ -1,0 +1,247 @@
+"""Hamiltonian sampling of a fit: the No-U-Turn sampler on the coordinates of a fit model, saved as it goes."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemtrial.calibration.fitmodel import FitModel
+from stemtrial.errors import NumericalError
+
+BLOCK = 25
+"""Iterations between two savings."""
+
+DEEPEST = 7
+"""Largest depth of the tree of leapfrog steps."""
+
+ACCEPTANCE = 0.85
+"""Target of the adaptation of the step size."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Normal approximation of a posterior at its mode, in whose coordinates the sampler moves.
+
+    Attributes
+    ----------
+    mode
+        Coordinates of highest density, (dimension,).
+    factor
+        A square root of the inverse of the negative Hessian there, (dimension, dimension).
+    """
+
+    mode: np.ndarray
+    factor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Result of one chain.
+
+    Attributes
+    ----------
+    draws
+        Coordinates, (draws, dimension).
+    log_density
+        Log posterior density, (draws,).
+    divergent
+        Whether the trajectory of a draw diverged, (draws,).
+    leaps
+        Gradients spent on a draw, (draws,).
+    step
+        Step size.
+    """
+
+    draws: np.ndarray
+    log_density: np.ndarray
+    divergent: np.ndarray
+    leaps: np.ndarray
+    step: float
+
+
+class Sampler:
+    """The No-U-Turn sampler (Hoffman and Gelman 2014; NumPyro's) for one fit model, compiled once.
+
+    Parameters
+    ----------
+    model
+        What to sample.
+    warmup
+        Iterations of adaptation.
+    deepest
+        Largest depth of the tree of leapfrog steps.
+    """
+
+    def __init__(self, model: FitModel, warmup: int, deepest: int = DEEPEST) -> None:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        self.model, self.warmup, self.deepest = model, warmup, deepest
+
+    @cached_property
+    def _density(self) -> Any:
+        import jax
+
+        return jax.jit(jax.value_and_grad(self._log_posterior))
+
+    def _log_posterior(self, z: Any, weights: Any, y: Any) -> Any:
+        return self.model.log_weighted(z, weights, y) - 0.5 * (z**2).sum()
+
+    def shape(self, weights: np.ndarray | None = None, readings: np.ndarray | None = None) -> Shape:
+        """Find the mode by L-BFGS and the Hessian there by central differences of gradients.
+
+        Parameters
+        ----------
+        weights, readings
+            As for :meth:`chain`.
+
+        Raises
+        ------
+        NumericalError
+            Where the density is not finite on the way.
+        """
+        from scipy.optimize import minimize
+
+        w, y = self._data(weights, readings)
+        n = self.model.dimension
+
+        def loss(z: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = self._density(z, w, y)
+            return -float(value), -np.asarray(gradient)
+
+        self._require(np.zeros(n), w, y)
+        mode = minimize(
+            loss, np.zeros(n), jac=True, method="L-BFGS-B", options={"maxiter": 400, "maxcor": 30}
+        ).x
+        self._require(mode, w, y)
+        step = 1e-3
+        hessian = np.empty((n, n))
+        for i in range(n):
+            e = np.zeros(n)
+            e[i] = step
+            hessian[i] = (loss(mode + e)[1] - loss(mode - e)[1]) / (2 * step)
+        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+        # Where data say nothing the curvature is the prior's, 1; a mode on a ridge must not make steps of any length.
+        return Shape(mode, vectors / np.sqrt(np.clip(values, 0.3, None)))
+
+    def _data(self, weights: np.ndarray | None, readings: np.ndarray | None) -> tuple[Any, Any]:
+        import jax.numpy as jnp
+
+        w = np.ones(len(self.model.arms)) if weights is None else weights
+        y = self.model.rows.y if readings is None else readings
+        return jnp.asarray(w, float), jnp.asarray(y, float)
+
+    def _require(self, z: np.ndarray, w: Any, y: Any) -> None:
+        value, gradient = self._density(z, w, y)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            raise NumericalError(
+                f"the log density or its gradient is not finite at {np.round(z, 4).tolist()}; "
+                "check the arms for impossible numbers"
+            )
+
+    @cached_property
+    def _kernel(self) -> Any:
+        import numpyro
+        import numpyro.distributions as dist
+        from numpyro.infer import NUTS
+
+        def model(weights: Any, y: Any, mode: Any, factor: Any) -> None:
+            x = numpyro.sample("x", dist.Normal(0.0, 1.0).expand([self.model.dimension]).to_event(1))
+            density = self._log_posterior(mode + factor @ x, weights, y)
+            numpyro.factor("posterior", density + 0.5 * (x**2).sum())
+
+        return NUTS(model, max_tree_depth=self.deepest, target_accept_prob=ACCEPTANCE)
+
+    @cached_property
+    def _block(self) -> Any:
+        import jax
+
+        def block(state: Any, *data: Any) -> tuple[Any, Any]:
+            def one(s: Any, _: Any) -> tuple[Any, Any]:
+                s = self._kernel.sample(s, data, {})
+                return s, (s.z["x"], -s.potential_energy, s.diverging, s.num_steps)
+
+            return jax.lax.scan(one, state, None, length=BLOCK)
+
+        return jax.jit(block)
+
+    def chain(
+        self,
+        seed: int,
+        draws: int,
+        shape: Shape,
+        *,
+        weights: np.ndarray | None = None,
+        readings: np.ndarray | None = None,
+        file: Path | None = None,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Chain:
+        """Run a chain.
+
+        Parameters
+        ----------
+        seed
+            Of the chain.
+        draws
+            After the warm-up.
+        shape
+            Coordinates to move in.
+        weights
+            Of the arms' likelihood, (arms,); 0 holds an arm out.
+        readings
+            In place of the arms' own, (readings,).
+        file
+            Where the chain saves itself, and from where an interrupted one goes on.
+        progress
+            Called with the iterations done.
+
+        Raises
+        ------
+        NumericalError
+            Where the log density or its gradient is not finite at the start; the coordinates are in the message.
+        """
+        import jax
+        import jax.numpy as jnp
+        from jax.flatten_util import ravel_pytree
+
+        w, y = self._data(weights, readings)
+        start = 0.5 * np.random.default_rng([seed, 17]).standard_normal(self.model.dimension)
+        self._require(shape.mode + shape.factor @ start, w, y)
+        data = (w, y, jnp.asarray(shape.mode), jnp.asarray(shape.factor))
+        state = self._kernel.init(jax.random.PRNGKey(seed), self.warmup, {"x": jnp.asarray(start)}, data, {})
+        leaves, tree = jax.tree.flatten(state)
+        kinds = [np.asarray(leaf).dtype for leaf in leaves]
+        _, unravel = ravel_pytree([jnp.asarray(leaf).astype(float) for leaf in leaves])
+
+        done = 0
+        kept: list[list[np.ndarray]] = [[], [], [], []]
+        if file is not None and file.is_file():
+            with np.load(file, allow_pickle=False) as saved:
+                done = int(saved["done"])
+                kept = [[saved[f"kept{k}"]] if len(saved[f"kept{k}"]) else [] for k in range(4)]
+                found = unravel(jnp.asarray(saved["state"]))
+            state = jax.tree.unflatten(
+                tree, [jnp.asarray(leaf).astype(kind) for leaf, kind in zip(found, kinds, strict=True)]
+            )
+        while done < self.warmup + draws:
+            state, trace = self._block(state, *data)
+            done += BLOCK
+            if done > self.warmup:
+                for column, values in zip(kept, trace, strict=True):
+                    column.append(np.asarray(values)[-(done - self.warmup) :])
+            if file is not None:
+                flat, _ = ravel_pytree([jnp.asarray(leaf).astype(float) for leaf in jax.tree.leaves(state)])
+                columns = {f"kept{k}": np.concatenate(v) if v else np.zeros(0) for k, v in enumerate(kept)}
+                partial = file.with_suffix(".partial")
+                with partial.open("wb") as out:
+                    np.savez(out, done=done, state=np.asarray(flat), **columns)  # type: ignore[arg-type]
+                os.replace(partial, file)
+            progress(done)
+        z_, density, divergent, leaps = (np.concatenate(v)[:draws] for v in kept)
+        return Chain(
+            z_, density, divergent.astype(bool), leaps.astype(int), float(state.adapt_state.step_size)
+        )

@@ -1,0 +1,202 @@
+"""Constants as smooth functions of independent standard normal numbers, the coordinates in which a fit moves.
+
+A constant's prior is its quantile function at the normal probability of a number; the map is a cubic through exact
+values, so that gradients exist everywhere.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from stemtrial.calibration import prior
+from stemtrial.mechanism import equations
+from stemtrial.mechanism.inputs import INPUT_CONSTANTS
+from stemtrial.mechanism.parameters import Parameter, registry
+
+KNOTS = np.linspace(-5.0, 5.0, 201)
+"""Standard normal numbers at which the map is exact; beyond the ends it is constant."""
+
+PATIENTS = (
+    "f_ret", "k_M", "sd_ln_potency", "potency_age", "sd_ln_k_M", "presensitised", "A_presensitised", "sd_ln_P0",
+    "P0_bmi", "s_P", "s_X", "s_c", "sd_ln_ctx",
+)  # fmt: skip
+"""Constants of the patients on which mean pain depends."""
+
+TRIALS = ("omega_cell",)
+"""Constants of the variation between trials."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A quantity without a range in the registry that a fit learns: normal or, on the log scale, lognormal prior.
+
+    Attributes
+    ----------
+    name
+        Symbol of the registry, or a name of the fit's own.
+    median, sd
+        Of the prior; the SD is that of the logarithm where ``log``.
+    log
+        Whether the prior is lognormal.
+    unit, meaning, source
+        As in the registry.
+    """
+
+    name: str
+    median: float
+    sd: float
+    log: bool
+    unit: str
+    meaning: str
+    source: str
+
+    def at(self, z: Any) -> Any:
+        """Value at a standard normal number."""
+        import jax.numpy as jnp
+
+        return self.median * jnp.exp(self.sd * z) if self.log else self.median + self.sd * z
+
+
+WEN = "Wen 2022 Table 1, widened: oral placebo, other trials"
+ASSUMED = "this model; weakly informative"
+LEARNED: tuple[Learned, ...] = (
+    Learned("ctx_Emax", 9.46, 0.25, True, "points", "mean contextual response at baseline pain 50", WEN),
+    Learned("ctx_slope", 0.0323, 0.4, True, "1/point", "its change per point of baseline pain", WEN),
+    Learned("tau_ctx", 7.12, 0.3, True, "points", "between-trial SD of the contextual response", WEN),
+    Learned("k_B", 0.061, 0.4, True, "1/d", "onset of the contextual response", WEN),
+    Learned("omega_k_B", 0.832, 0.25, True, "-", "between-trial SD of ln k_B", WEN),
+    Learned("mu_cell", 0.0, 1.5, False, "-", "mean over trials of ln cell effect", ASSUMED),
+    Learned("womac_slope", 0.9, 0.1, True, "-", "WOMAC pain per point of pain", "registry, with an SD of 10 %"),
+    Learned("koos_slope", 1.0, 0.1, True, "-", "KOOS pain per point of pain", ASSUMED),
+    Learned("nrs_slope", 1.0, 0.1, True, "-", "numeric rating per point of pain", ASSUMED),
+    Learned("tau_arm", 5.0, 0.5, True, "points", "SD of an arm's own deviation from the model", ASSUMED),
+    Learned("tau_visit", 2.0, 0.5, True, "points", "SD of a visit's own deviation from its arm's course", ASSUMED),
+    Learned("tau_pooled", 1.5, 0.5, True, "points", "SD of pooled effects around the model", ASSUMED),
+    Learned("bias_open", 0.0, 8.0, False, "points", "bias of experimental arms of unblinded or high-risk trials",
+            ASSUMED),
+    Learned("tau_open", 5.0, 0.5, True, "points", "SD of that bias between arms", ASSUMED),
+    Learned("bias_small", 0.0, 0.5, False, "points per point of SE", "small-study effect of experimental arms",
+            ASSUMED),
+    Learned("sd_change", 22.0, 0.15, True, "points", "SD between patients of the change of pain, unprinted",
+            "saline arms 17.6-25 (bennell_2021 and others)"),
+    Learned("baseline_mean", 55.0, 5.0, False, "points", "mean over trials of baseline pain, unprinted", ASSUMED),
+    Learned("baseline_sd", 10.0, 0.3, True, "points", "SD over trials of baseline pain, unprinted", ASSUMED),
+)  # fmt: skip
+"""What a fit learns beside the registry's uncertain constants."""
+
+
+def sampled() -> tuple[Parameter, ...]:
+    """Uncertain constants of the registry on which a published mean of pain depends."""
+    relevant = {*equations.SHARED, *INPUT_CONSTANTS, *PATIENTS, *TRIALS}
+    learned = {quantity.name for quantity in LEARNED}
+    return tuple(
+        p
+        for p in registry().values()
+        if p.level == "uncertain" and p.symbol in relevant and p.symbol not in learned
+    )
+
+
+class Constants(Mapping[str, Any]):
+    """Constants of the model as one JAX vector with names, from which many can be taken at once.
+
+    Parameters
+    ----------
+    names
+        In the order of the vector.
+    vector
+        Values, (names,).
+    """
+
+    def __init__(self, names: Sequence[str], vector: Any) -> None:
+        self._at = {name: i for i, name in enumerate(names)}
+        self.vector = vector
+
+    def __getitem__(self, name: str) -> Any:
+        return self.vector[self._at[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def take(self, names: Sequence[str]) -> Any:
+        """Values of several constants, (names,)."""
+        return self.vector[np.array([self._at[name] for name in names])]
+
+    def replaced(self, **values: Any) -> "Constants":
+        """The same with some values changed."""
+        import jax.numpy as jnp
+
+        rows = np.array([self._at[name] for name in values])
+        return Constants(
+            tuple(self._at),
+            self.vector.at[rows].set(jnp.stack([jnp.asarray(v, float) for v in values.values()])),
+        )
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The map from standard normal numbers to constants.
+
+    Attributes
+    ----------
+    parameters
+        Uncertain constants of the registry, in the order of their numbers.
+    learned
+        What is learned beside them, in the order of its numbers.
+    values, slopes
+        Exact values of the former at the knots, on the scale on which the constant is bounded, and slopes there.
+    """
+
+    parameters: tuple[Parameter, ...]
+    learned: tuple[Learned, ...]
+    values: np.ndarray
+    slopes: np.ndarray
+
+    @classmethod
+    def of(cls, parameters: Sequence[Parameter], learned: Sequence[Learned]) -> "Standard":
+        """Tabulate the priors of some constants; all others stay at their value."""
+        u = ndtr(KNOTS)
+        table = np.stack([prior.quantile(p, u) for p in parameters])
+        logs = np.array([p.scale == "log" for p in parameters])[:, None]
+        with np.errstate(divide="ignore"):
+            table = np.where(logs, np.log(np.where(logs, table, 1.0)), table)
+        return cls(tuple(parameters), tuple(learned), table, np.gradient(table, KNOTS, axis=1))
+
+    def constants(self, z: Any, z_learned: Any) -> Constants:
+        """Constants at standard normal numbers, (parameters,) and (learned,)."""
+        import jax.numpy as jnp
+
+        step = KNOTS[1] - KNOTS[0]
+        position = jnp.clip((z - KNOTS[0]) / step, 0.0, len(KNOTS) - 1.0)
+        left = jnp.clip(jnp.floor(position).astype(int), 0, len(KNOTS) - 2)
+        t = position - left
+        rows = np.arange(len(self.parameters))
+        table, slopes = jnp.asarray(self.values), jnp.asarray(self.slopes) * step
+        y0, y1, d0, d1 = table[rows, left], table[rows, left + 1], slopes[rows, left], slopes[rows, left + 1]
+        value = (
+            y0 * (1 + 2 * t) * (1 - t) ** 2
+            + d0 * t * (1 - t) ** 2
+            + y1 * t * t * (3 - 2 * t)
+            + d1 * t * t * (t - 1)
+        )
+        logs = np.array([p.scale == "log" for p in self.parameters])
+        value = jnp.where(logs, jnp.exp(jnp.where(logs, value, 0.0)), value)
+        median, sd = (np.array([getattr(q, name) for q in self.learned]) for name in ("median", "sd"))
+        ratio = np.array([q.log for q in self.learned])
+        moved = jnp.where(
+            ratio, median * jnp.exp(jnp.where(ratio, sd * z_learned, 0.0)), median + sd * z_learned
+        )
+        names = [p.symbol for p in self.parameters] + [q.name for q in self.learned]
+        fixed = {symbol: p.value for symbol, p in registry().items() if symbol not in names}
+        per_year = ("sig_X", "lam_C")
+        vector = jnp.concatenate([value, moved, np.array(list(fixed.values()))])
+        found = Constants([*names, *fixed], vector)
+        daily = found.take(per_year) / equations.DAYS_PER_YEAR
+        return Constants(
+            [*names, *fixed, *(f"{n} per day" for n in per_year)], jnp.concatenate([vector, daily])
+        )

@@ -1,0 +1,258 @@
+"""Courses of a few patients of many arms as a function that JAX differentiates, by the compiled solver and its adjoint.
+
+JAX sees one operation whose value and derivative come from compiled code (:mod:`stemtrial.mechanism.adjoint`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from stemtrial.compiled import jit
+from stemtrial.mechanism import _adjoint, equations, inputs
+from stemtrial.mechanism.grid import Grid
+from stemtrial.mechanism.inputs import evaluate
+from stemtrial.mechanism.parameters import registry
+from stemtrial.mechanism.schedule import Kind, Schedule
+
+_STEP = 1e-6
+_ACTING = equations.INPUTS.index("route")
+LANES = _adjoint.LANES
+"""Patients by whom an arm is represented."""
+
+DEPENDENCE: dict[str, set[Kind]] = {
+    **dict.fromkeys(("j0", "k_j"), {Kind.CELLS}),
+    **dict.fromkeys(("I_max", "A50", "k_cs"), {Kind.STEROID}),
+    **dict.fromkeys(("h_max", "k_a", "k_e"), {Kind.HYALURONIC_ACID}),
+    "eps_N": {Kind.NSAID},
+    "eps_para": {Kind.PARACETAMOL},
+    **dict.fromkeys(("om_N", "tau_N"), {Kind.NSAID, Kind.PARACETAMOL}),
+    "k_op": {Kind.OPIOID},
+    **dict.fromkeys(("k_on", "k_off"), {Kind.EXERCISE}),
+}
+"""On which kinds of event each constant of the inputs bears, apart from the contexts."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Time grid of several arms, one after another.
+
+    Attributes
+    ----------
+    schedules
+        What the arms are given.
+    h
+        Step lengths of all arms, days, (steps,).
+    first
+        Index of each arm's first step, (arms + 1,).
+    pieces
+        Of each step, the day on which its smooth piece of the inputs began.
+    starts
+        Day on which each step starts.
+    visits
+        By arm, the days asked for.
+    at
+        By arm, the index of the step that ends on each of these days.
+    """
+
+    schedules: tuple[Schedule, ...]
+    h: np.ndarray
+    first: np.ndarray
+    pieces: np.ndarray
+    starts: np.ndarray
+    at: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, schedules: Sequence[Schedule], days: Sequence[Sequence[float]], grid: Grid) -> "Steps":
+        """Lay the grid of every arm through its visits, all later than day 0."""
+        h: list[float] = []
+        pieces: list[float] = []
+        starts: list[float] = []
+        first, at = [0], []
+        for schedule, visits in zip(schedules, days, strict=True):
+            switched, ends = 0.0, {}
+            horizon = max(visits)
+            switches = {d for d in schedule.switches() if 0 < d < horizon}
+            nodes = sorted({0.0, *visits, *switches})
+            for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+                if start in switches:
+                    switched = start
+                steps = grid.steps(start, stop, switched)
+                h.extend(steps)
+                pieces.extend([start] * len(steps))
+                starts.extend(start + np.concatenate([[0.0], np.cumsum(steps)[:-1]]))
+                ends[stop] = len(h) - 1
+            first.append(len(h))
+            at.append(tuple(ends[d] for d in visits))
+        return cls(
+            tuple(schedules), np.array(h), np.array(first), np.array(pieces), np.array(starts), tuple(at)
+        )
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    @cached_property
+    def doses(self) -> tuple[tuple[int, int, float], ...]:
+        """Injections of cells: arm, step before which they arrive, million cells."""
+        found = []
+        for arm, schedule in enumerate(self.schedules):
+            own = range(self.first[arm], self.first[arm + 1])
+            for event in schedule.doses:
+                step = next((k for k in own if abs(self.starts[k] - event.start) < 1e-6), None)
+                if step is not None:
+                    found.append((arm, step, event.amount))
+        return tuple(found)
+
+    @cached_property
+    def _events(self) -> tuple[np.ndarray, ...]:
+        """Kinds, starts, stops and amounts of all arms' events one after another, and each arm's first."""
+        columns = [np.concatenate(c) for c in zip(*(s.arrays() for s in self.schedules), strict=True)]
+        first = np.concatenate([[0], np.cumsum([len(s.events) for s in self.schedules])])
+        return (*columns, first)
+
+    @cached_property
+    def _relevant(self) -> np.ndarray:
+        """Which constants of the inputs bear on each arm and are uncertain at all, (arms, INPUT_CONSTANTS)."""
+        bears = [
+            DEPENDENCE.get(name, set()) if registry()[name].level == "uncertain" else set()
+            for name in inputs.INPUT_CONSTANTS
+        ]
+        return np.array([[bool(kinds & schedule.actions) for kinds in bears] for schedule in self.schedules])
+
+    def opioid(self, constants: Mapping[str, float]) -> np.ndarray:
+        """Opioid action on every day asked for, arm after arm, (visits,)."""
+        p = np.array([constants[name] for name in inputs.INPUT_CONSTANTS])
+        u, du = np.empty(len(equations.INPUTS)), np.empty(len(equations.INPUTS))
+        found = []
+        for schedule, ends in zip(self.schedules, self.at, strict=True):
+            for k in ends:
+                inputs.evaluate(*schedule.arrays(), p, self.pieces[k], self.starts[k] + self.h[k], u, du)
+                found.append(u[equations.INPUTS.index("opioid")])
+        return np.array(found)
+
+    def solve(self, x0: Any, q: Any, p: Any, inputs: Any, gain: Any) -> Any:
+        """States after every step, (steps, states, LANES), differentiable with respect to all arguments.
+
+        Parameters
+        ----------
+        x0
+            Initial states, (arms, states, LANES).
+        q
+            Constants of the patients, (arms, patient constants, LANES).
+        p
+            Constants of the arms, (arms, shared constants).
+        inputs
+            Constants of the inputs, (INPUT_CONSTANTS,).
+        gain
+            Million cells that arrive before a step, (steps, LANES).
+        """
+        return self._differentiable(x0, q, p, inputs, gain)
+
+    @cached_property
+    def _differentiable(self) -> Callable[..., Any]:
+        import jax
+        import jax.numpy as jnp
+
+        constants, stage = np.array(_adjoint.CONSTANTS), np.array(_adjoint.STAGE_TIMES)
+        shape = (len(self.h), len(equations.STATES), LANES)
+        *events, first_event = self._events
+        grid = (self.first, self.pieces, self.starts, self.h, stage)
+
+        def table(p: np.ndarray) -> np.ndarray:
+            u = np.empty((len(self.h), len(stage) + 1, len(equations.INPUTS)))
+            _tabulate(*events, first_event, p, *grid, u)
+            return u
+
+        def forward(*args: Any) -> np.ndarray:
+            x0, q, p, c, gain = (np.ascontiguousarray(a, float) for a in args)
+            path = np.empty(shape)
+            _adjoint.forward(x0, q, p, self.h, table(c), gain, self.first, constants, path)
+            return path
+
+        def backward(*args: Any) -> tuple[np.ndarray, ...]:
+            x0, q, p, c, gain, path, bar = (np.ascontiguousarray(a, float) for a in args)
+            u = table(c)
+            found = tuple(np.empty_like(a) for a in (x0, q, p, u, gain))
+            _adjoint.backward(x0, q, p, self.h, u, gain, self.first, constants, path, bar, *found)
+            along = np.zeros_like(c)
+            _along(*events, first_event, c, *grid, self._relevant, found[3], along)
+            return (*found[:3], along, found[4])
+
+        @jax.custom_vjp
+        def solve(*args: Any) -> Any:
+            return jax.pure_callback(
+                forward, jax.ShapeDtypeStruct(shape, jnp.float64), *args, vmap_method="sequential"
+            )
+
+        def ahead(*args: Any) -> tuple[Any, Any]:
+            path = solve(*args)
+            return path, (args, path)
+
+        def back(kept: Any, bar: Any) -> Any:
+            args, path = kept
+            shapes = tuple(jax.ShapeDtypeStruct(a.shape, jnp.float64) for a in args)
+            return jax.pure_callback(backward, shapes, *args, path, bar, vmap_method="sequential")
+
+        solve.defvjp(ahead, back)
+        return solve
+
+
+@jit
+def _tabulate(kinds, starts, stops, amounts, first_event, p, first, pieces, begin, h, stage, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` (steps, stage times + 1, inputs) for the steps of all arms."""
+    n, last = out.shape[2], stage.shape[0]
+    u, du = np.empty(n), np.empty(n)
+    for g in range(first.shape[0] - 1):
+        a, b = first_event[g], first_event[g + 1]
+        for k in range(first[g], first[g + 1]):
+            for s in range(last):
+                evaluate(
+                    kinds[a:b],
+                    starts[a:b],
+                    stops[a:b],
+                    amounts[a:b],
+                    p,
+                    pieces[k],
+                    begin[k] + stage[s] * h[k],
+                    u,
+                    du,
+                )
+                out[k, s] = u
+                if s == 0:
+                    out[k, last] = du
+
+
+@jit
+def _along(kinds, starts, stops, amounts, first_event, p, first, pieces, begin, h, stage, relevant, bar, out):  # type: ignore[no-untyped-def]
+    """Add to ``out`` the derivative of ``sum(bar * inputs)`` with respect to the constants of the inputs.
+
+    Central differences: inputs are smooth closed forms, so that half of the digits of double precision remain.
+    """
+    n, last = bar.shape[2], stage.shape[0]
+    u, du, v, dv = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    q = p.copy()
+    for g in range(first.shape[0] - 1):
+        a, b = first_event[g], first_event[g + 1]
+        for j in range(p.shape[0]):
+            if not relevant[g, j]:
+                continue
+            step = _STEP * p[j]
+            total = 0.0
+            for k in range(first[g], first[g + 1]):
+                for s in range(last):
+                    t = begin[k] + stage[s] * h[k]
+                    q[j] = p[j] + step
+                    evaluate(kinds[a:b], starts[a:b], stops[a:b], amounts[a:b], q, pieces[k], t, u, du)
+                    q[j] = p[j] - step
+                    evaluate(kinds[a:b], starts[a:b], stops[a:b], amounts[a:b], q, pieces[k], t, v, dv)
+                    for i in range(_ACTING):
+                        total += bar[k, s, i] * (u[i] - v[i])
+                        if s == 0:
+                            total += bar[k, last, i] * (du[i] - dv[i])
+            q[j] = p[j]
+            out[j] += total / (2 * step)
