@@ -206,6 +206,7 @@ def test_harms_prefer_counts_of_a_hundred_and_show_bounds():
             "event": "serious_any",
             "measure": "events per 1,000",
             "severity": None,
+            "treatment": "pill",
             "value": value,
             "low": 0.0,
             "high": 9.0,
@@ -228,6 +229,7 @@ def test_harms_prefer_counts_of_a_hundred_and_show_bounds():
     )
     assert telling([few, many, review], serious=True) == [many]
     assert telling([few, review], serious=True) == [review]
+    assert telling([few, review | {"treatment": "pill_50_mg"}, review], serious=True) == [review]
     assert telling([few], serious=True) == [few]
     assert harm([none], serious=True) == "0 (to 18)ᵃ"
     assert harm([review], serious=True) == "9.5 stroke a year"
@@ -272,6 +274,12 @@ def test_a_counted_harm_leads_to_its_events(trial):
     events = [load().events[row.row - 1] for row in origin.rows]
     rate = 1000 * sum(e.n_with_event for e in events) / sum(e.n_at_risk for e in events)
     assert rate == pytest.approx(lines[index]["value"])
+
+
+def test_harms_without_an_outlook_are_traced_too(disc):
+    (index,) = [i for i, line in enumerate(disc["harms"]["disc_cells"]) if line["event"] == "infection"]
+    (row,) = explain(disc, f"harms.disc_cells[{index}].value", load()).rows
+    assert (row.table, load().harms[row.row - 1].value) == ("harms", pytest.approx(0.74))
 
 
 def test_every_leaf_of_a_document_can_be_traced(stop):

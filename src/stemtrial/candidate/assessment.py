@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stemtrial.candidate.intake import Intake
@@ -16,12 +16,26 @@ if TYPE_CHECKING:
     from stemtrial.calibration.belief import Belief
     from stemtrial.candidate.outlook import Outlook
     from stemtrial.candidate.person import Person
+    from stemtrial.evidence.benefitharm import HarmLine
 
 STATEMENT: Final = (
     "For research and professional use; never advice, never a verdict: what published trials asked for, and what a "
     "model of them expects."
 )
 """Stands on every output."""
+
+WITHOUT_OUTLOOK: Final[Mapping[str, tuple[str, ...]]] = {
+    "knee_oa": (
+        "nsaid",
+        "corticosteroid",
+        "hyaluronic_acid",
+        "placebo_injection",
+        "cells_autologous",
+        "cells_donor",
+    ),
+    "disc_degeneration": ("nsaid", "paracetamol", "opioid", "disc_cells"),
+}
+"""Options whose harms are shown where there are no numbers at all, comparators first."""
 
 FUNCTION_SCALES: Final = ("WOMAC_function", "KOOS_ADL")
 """Instruments of function that ask the questions of the model's scale."""
@@ -43,6 +57,8 @@ class Assessment:
         Why not.
     evidence
         The tables it was made with.
+    harms
+        Of the options without an outlook, from the evidence.
     """
 
     intake: Intake
@@ -50,10 +66,12 @@ class Assessment:
     outlook: "Outlook | None"
     text: str | None
     evidence: Evidence
+    harms: "Mapping[str, tuple[HarmLine, ...]]" = field(default_factory=dict)
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Yield the references that are cited, with citation and identifier: rules, important difference, harms."""
         names = [rule.reference_id for rule in self.suitability.rules]
+        names += [ref for lines in self.harms.values() for line in lines for ref in line.references]
         if self.outlook is not None:
             names.append(self.outlook.mcid_reference)
             names += [
@@ -77,6 +95,7 @@ class Assessment:
             "suitability": self.suitability.to_dict(),
             "outlook": None if self.outlook is None else _keyed(self.outlook.to_dict()),
             "outlook_text": self.text,
+            "harms": {name: [_json(asdict(line)) for line in lines] for name, lines in self.harms.items()},
             "evidence_hash": self.evidence.hash,
             "evidence_until": newest(self.evidence),
             "sources": dict(self.sources()),
@@ -123,11 +142,22 @@ def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draw
     """
     from stemtrial.candidate.options import standard
     from stemtrial.candidate.outlook import outlook
+    from stemtrial.evidence.benefitharm import benefit_harm
 
     found = suitability(intake.record, evidence, intake.assessed)
     person = person_of(intake.record)
     if isinstance(person, str):
-        return Assessment(intake, found, None, person, evidence)
+        harms = {
+            row.option: row.harms
+            for row in benefit_harm(
+                evidence,
+                indication=intake.record.indication,
+                options=WITHOUT_OUTLOOK[intake.record.indication],
+                effects={},
+                baselines_per_1000={},
+            )
+        }
+        return Assessment(intake, found, None, person, evidence, harms)
     options = standard(person.indication)
     if found.stopped:
         text = f"no numbers: hard stop ({stops(found)}); trials with a rule on it admitted nobody like this"

@@ -145,14 +145,10 @@ def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tup
             how = "the rules of the criteria table, evaluated on the record in three-valued logic"
             return how, list(_criteria(document, rest, evidence))
         case ["outlook", "options", name, "harms", index, *_]:
-            line = document["outlook"]["options"][name]["harms"][int(index)]
-            how = (
-                "events counted in published arms, added up within a band of time; exact interval"
-                if line["source"] == "trials"
-                else "as the source prints it, per 1,000 where it is a risk"
-            )
-            return how, list(_harm(document["indication"], line, evidence))
-        case ["outlook", "options", _, "harms", *_]:
+            return _counted(document, document["outlook"]["options"][name]["harms"][int(index)], evidence)
+        case ["harms", name, index, *_]:
+            return _counted(document, document["harms"][name][int(index)], evidence)
+        case ["outlook", "options", _, "harms", *_] | ["harms", *_]:
             return "events of published arms and rows of the table of harms", []
         case ["outlook", "options", name, *rest]:
             draws, within = (document["outlook"][key] for key in ("draws", "within"))
@@ -210,6 +206,15 @@ def _meanings(names: Iterable[str]) -> set[str]:
     from stemtrial.candidate.quantities import QUANTITIES
 
     return {QUANTITIES[name].meaning for name in names}
+
+
+def _counted(document: Document, line: Document, evidence: Evidence) -> tuple[str, list[SourceRow]]:
+    how = (
+        "events counted in published arms, added up within a band of time; exact interval"
+        if line["source"] == "trials"
+        else "as the source prints it, per 1,000 where it is a risk"
+    )
+    return how, list(_harm(document["indication"], line, evidence))
 
 
 def _harm(indication: str, line: Mapping[str, Any], evidence: Evidence) -> Iterator[SourceRow]:

@@ -86,6 +86,7 @@ def read_candidates(path: str | Path, today: date, indication: str | None = None
     elif suffix == ".json" and (bundle := _bundle(path)) is not None:
         mapped = read_bundle(bundle, str(path), today, indication)
         record = validate(Candidate, mapped.data, file=str(path))
+        _refuse_future(record, today, str(path))
         found = (Intake(record, record.as_of(today), unmapped=mapped.unmapped),)
     else:
         found = (_document(path, today),)

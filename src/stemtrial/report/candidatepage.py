@@ -99,7 +99,7 @@ def professional(document: Document) -> dict[str, Any]:
     rows = list(matrix(found))
     half = -(-(len(rows) + len(SIGNS)) // 2)
     outlook = document["outlook"]
-    options = [] if outlook is None else list(outlook_rows(outlook))
+    options = list(without_outlook(document["harms"]) if outlook is None else outlook_rows(outlook))
     silent_text = silent(document)
     fails, unknown = list(failing(found)), missing(found)
     return {
@@ -312,6 +312,13 @@ def outlook_rows(outlook: Document) -> Iterator[OutlookRow]:
             ),
             harms,
         )
+
+
+def without_outlook(harms: Mapping[str, Sequence[Document]]) -> Iterator[OutlookRow]:
+    """Yield options of which only harms are known."""
+    for name, lines in harms.items():
+        told = (harm(lines, True), harm(lines, False))
+        yield OutlookRow(option_name(name), "", "no outlook", (), (), (), (), told)
 
 
 def harm(lines: Sequence[Document], serious: bool) -> str:

@@ -45,6 +45,12 @@ OPTIONS: Final = {
     "corticosteroid": "Cortisone injection",
     "hyaluronic_acid": "Hyaluronic acid injection",
     "saline": "Salt water injection",
+    "placebo_injection": "Salt water injection",
+    "paracetamol": "Paracetamol",
+    "opioid": "Strong pain pills (opioids)",
+    "disc_cells": "Cells into the disc",
+    "cells_autologous": "Own cells",
+    "cells_donor": "Donor cells",
     "culture_expanded_bone_marrow": "grown cells from bone marrow",
     "culture_expanded_adipose": "grown cells from fat",
     "culture_expanded_umbilical_cord": "grown cells from a birth cord",
@@ -59,6 +65,10 @@ EVENTS: Final = {
     "serious cardiovascular event": "heart attack or stroke",
     "serious adverse event": "any serious harm",
     "septic arthritis": "germs in the joint",
+    "infection": "an infection",
+    "misuse": "misuse of the pills",
+    "fatal overdose": "a deadly overdose",
+    "addiction": "addiction",
 }
 """Serious events in plain words."""
 
@@ -68,6 +78,12 @@ _NAMES: Final = {
     "corticosteroid": "corticosteroid injection",
     "hyaluronic_acid": "hyaluronic acid injection",
     "saline": "saline injection (context)",
+    "placebo_injection": "saline injection",
+    "paracetamol": "paracetamol",
+    "opioid": "opioid",
+    "disc_cells": "cells into the disc",
+    "cells_autologous": "own cells",
+    "cells_donor": "donor cells",
 }
 _PRODUCTS: Final = {"culture_expanded": "expanded", "bmac": "BMAC", "svf": "SVF", "mfat": "MFAT"}
 
@@ -136,7 +152,10 @@ def option_name(name: str) -> str:
 
 
 def telling(lines: Sequence[Document], serious: bool) -> list[Document]:
-    """Return the harms that tell most: trials that counted in :data:`ENOUGH` persons, else reviews, else any count."""
+    """Return the harms that tell most: trials that counted in :data:`ENOUGH` persons, else reviews, else any count.
+
+    Of what reviews print, rows on the treatment as a whole go before rows on one drug or dose.
+    """
     event = "serious_any" if serious else "any_ae"
     counts = [line for line in lines if line["source"] == "trials" and line["event"] == event]
     counts.sort(
@@ -145,17 +164,12 @@ def telling(lines: Sequence[Document], serious: bool) -> list[Document]:
     for line in counts:
         if int(line["population"].split()[0]) >= ENOUGH:
             return [line]
-    if serious:
-        for measure in ("per 1,000 person-years", "events per 1,000"):
-            printed = [
-                line
-                for line in lines
-                if line["severity"] == "serious"
-                and line["measure"] == measure
-                and line["event"] != "septic arthritis"
-            ]
-            if printed:
-                return printed
+    told = [x for x in lines if x["severity"] == "serious" and x["event"] != "septic arthritis"]
+    general = min((x["treatment"] for x in told), key=len, default="")
+    for measure in ("per 1,000 person-years", "events per 1,000"):
+        printed = [x for x in told if (x["treatment"], x["measure"]) == (general, measure)]
+        if printed and serious:
+            return printed
     return counts[:1]
 
 
@@ -187,15 +201,27 @@ def plain_sheet(document: Document) -> dict[str, Any]:
         "stop": list(_stops(document["suitability"])),
         "options": [_picture(name, option) for name, option in shown.items()],
         "without": _without(options),
-        "outside": outlook is None or outlook["applicability"]["place"] == "outside",
+        "outside": _no_numbers(document),
         "pain": document["record"].get("pain"),
         "mcid": None if outlook is None else number(outlook["mcid"], 0),
-        "harms": list(_harms(options)),
+        "harms": list(
+            _harms({name: option["harms"] for name, option in options.items()} or document["harms"])
+        ),
         "unknown": UNKNOWN,
         "questions": QUESTIONS,
         "wishes": document["record"].get("what_matters", ()),
         "calibrated": outlook is not None and not str(outlook["belief"]).startswith("prior"),
     }
+
+
+def _no_numbers(document: Document) -> str:
+    """Say why the sheet has no numbers at all; empty where it has some."""
+    outlook = document["outlook"]
+    if outlook is None and document["indication"] != "knee_oa":
+        return "We have no tested way yet to tell what will happen to pain from a disc."
+    if outlook is None or outlook["applicability"]["place"] == "outside":
+        return "The studies did not have enough people like you."
+    return ""
 
 
 def _picture(name: str, option: Document) -> dict[str, Any]:
@@ -249,11 +275,11 @@ def _without(options: Document) -> list[tuple[str, str]]:
     return [(_joined(names) if len(names) > 3 else ", ".join(names), why) for why, names in found.items()]
 
 
-def _harms(options: Document) -> Iterator[tuple[str, str]]:
+def _harms(harms: Mapping[str, Sequence[Document]]) -> Iterator[tuple[str, str]]:
     """Yield serious harms in plain words, one line for options with the same numbers."""
     told: dict[str, list[str]] = {}
-    for name, option in options.items():
-        told.setdefault(_serious(option["harms"]), []).append(option_words(name))
+    for name, lines in harms.items():
+        told.setdefault(_serious(lines), []).append(option_words(name))
     for text, names in told.items():
         yield _joined(names), text
 
@@ -266,9 +292,7 @@ def _serious(lines: Sequence[Document]) -> str:
     if line["source"] == "literature":
         when = " in each year" if line["measure"] == "per 1,000 person-years" else ""
         told = {
-            each[
-                "event"
-            ]: f"{EVENTS.get(each['event'], each['event'])} in about {number(max(each['value'], 1), 0)}"
+            each["event"]: f"{EVENTS.get(each['event'], each['event'])} in {_about(each['value'])}"
             for each in chosen
         }
         return f"{', '.join(list(told.values())[:2])} of 1,000 people{when}"
@@ -276,6 +300,10 @@ def _serious(lines: Sequence[Document]) -> str:
         return f"none seen; but it could be up to {number(line['upper_if_none'], 0)} of 1,000 people"
     low, high = (number(line[end], 0) for end in ("low", "high"))
     return f"about {number(line['value'], 0)} of 1,000 people; it could be {low} to {high}"
+
+
+def _about(value: float) -> str:
+    return "fewer than 1" if value < 1 else f"about {number(value, 0)}"
 
 
 def _joined(names: Sequence[str]) -> str:
