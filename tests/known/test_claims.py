@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 from math import log, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from stemtrial.claims.rule import judge, rule_hash, together
 from stemtrial.claims.sensitivity import variants
 from stemtrial.claims.sentences import cells_words, sentence
 from stemtrial.claims.studies import collect
+from stemtrial.documents import Document
 from stemtrial.evidence import load
 from stemtrial.evidence.pairwise import pool
 
@@ -252,6 +254,15 @@ def test_sentences_hedge_by_certainty():
     year = part("long_lasting", "year")
     left = estimate(year, [datum(-5.0, 1.0, early=(-10.0, 1.0))])
     assert "at least 50 % is probably left at 12 months" in sentence(year, left, "moderate")
+
+
+def test_the_page_shows_the_example_as_it_is():
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "how-to" / "claims.md").read_text(encoding="utf-8")
+    shown = page.partition("```yaml\n")[2].partition("```")[0]
+    example = root / "examples" / "claims" / "donor_cells_six_months.yaml"
+    assert Document.parse(shown).validate(Claim) == Claim.read(example)
+    assert shown in example.read_text(encoding="utf-8")
 
 
 def test_cells_are_named():

@@ -92,7 +92,8 @@ class NextTrial(Record):
     Parameters
     ----------
     if_true, if_false
-        Plausible true value if the part holds and if it does not, in the unit of the threshold.
+        Plausible true value if the part holds and if it does not, in the unit of the threshold; for
+        ``durability`` a share of the early effect of the studies, or of the important difference without any.
     sd
         Between persons at the visit, in points (``difference``, ``durability``); for events the risk of the
         comparator per 1,000. Not used by the other kinds.
