@@ -82,3 +82,27 @@ def test_checking_needs_no_heavy_library() -> None:
         [sys.executable, "-c", code, str(SALINE)], capture_output=True, text=True, check=True
     )
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_looks_margins_and_further_questions_are_told(tmp_path: Path) -> None:
+    text = SALINE.read_text(encoding="utf-8").rstrip().replace("sides: 2", "sides: 1")
+    file = tmp_path / "trial.yaml"
+    file.write_text(
+        f"""{text}
+  hypothesis: {{kind: non_inferiority, margin: 5}}
+  interim: {{at: [0.3, 0.6], spending: lan_demets_of, futility: {{kind: non_binding, z: [-0.5, 0.0]}}}}
+  also_estimands: [composite]
+""".replace(
+            "conduct:\n",
+            "conduct:\n  accrual: {sites: 8, opening_every_months: 1, patients_per_site_month: 2}\n",
+        ),
+        encoding="utf-8",
+    )
+    printed = check(file).stdout
+    for words in (
+        "non-inferiority, margin 5 points",
+        "at 30%, 60% and the end, lan_demets_of; non-binding futility",
+        "estimands composite",
+        "8 sites, 2 patients a month each",
+    ):
+        assert words in printed

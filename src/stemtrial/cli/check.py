@@ -98,9 +98,40 @@ def _summary(trial: "Trial", file: Path) -> list[str]:
         ),
         ("question", f"{trial.experimental} against {trial.comparator}, estimand {question.estimand}"),
         ("analysis", f"{question.analysis}, {question.sides}-sided, alpha {question.alpha:g}"),
+        *_further(trial),
     ]
     body = [f"  {label:<10}{text}".rstrip() for label, text in rows]
     return [trial.title, *body, f"{file} is a valid trial file (sha256 {trial.hash[:12]})"]
+
+
+def _further(trial: "Trial") -> list[tuple[str, str]]:
+    """Return what a trial may ask for beyond one comparison at its end."""
+    question, conduct = trial.question, trial.conduct
+    rows = []
+    if (shown := question.hypothesis) is not None:
+        rows.append(("to show", f"{shown.kind.replace('_', '-')}, margin {shown.margin:g} points"))
+    if (interim := question.interim) is not None:
+        shares = ", ".join(f"{at:.0%}" for at in interim.at)
+        rule = interim.futility
+        given_up = f"; {rule.kind.replace('_', '-')} futility" if rule is not None else ""
+        rows.append(("looks", f"at {shares} and the end, {interim.spending}{given_up}"))
+    for experimental, comparator in question.also_compare:
+        rows.append(("also", f"{experimental} against {comparator} ({question.multiplicity})"))
+    if question.also_estimands:
+        rows.append(("also", f"estimands {', '.join(question.also_estimands)}"))
+    if question.factorial is not None:
+        rows.append(("factors", "cells and exercise, in arms " + ", ".join(question.factorial.arms)))
+    if (ranging := question.dose_response) is not None:
+        doses = ", ".join(f"{trial.dose(arm):g}" for arm in sorted(ranging.arms, key=trial.dose))
+        shapes = ", ".join(candidate.shape for candidate in ranging.candidates)
+        rows.append(("doses", f"{doses} million cells; shapes {shapes}; target {ranging.target:g} points"))
+    for event in conduct.events:
+        when = f"{event.by_month_12:.1%} by month 12 above pain {event.pain_above:g}"
+        rows.append(("event", f"{event.kind.replace('_', ' ')}, {when}"))
+    if (accrual := conduct.accrual) is not None:
+        pace = f"{accrual.patients_per_site_month:g} patients a month each"
+        rows.append(("accrual", f"{accrual.sites} sites, {pace}"))
+    return rows
 
 
 def _spread(covariate: "Covariate") -> str:

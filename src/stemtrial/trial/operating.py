@@ -9,6 +9,7 @@ from stemtrial.errors import NumericalError
 from stemtrial.simulation import Results
 from stemtrial.trial.alongside import EFFECTS
 from stemtrial.trial.analysis import Comparison
+from stemtrial.trial.conditional import conditional_power, predictive_power
 from stemtrial.trial.doseresponse import Range
 from stemtrial.trial.plan import Plan
 
@@ -53,7 +54,9 @@ def looks(plan: Plan, results: Results) -> list[Json]:
 
     Bounds are on the scale of the test statistic, positive in favour of the experimental arm, and ``null`` where there
     is none. Shares of trials by scenario: those that stop for ``efficacy``, for an effect in the ``opposite`` direction
-    or for ``futility`` there, and all that end there.
+    or for ``futility`` there, and all that end there. ``conditional_power`` and ``predictive_power`` are those of the
+    trials that go on after an interim look, over all constants: the chance of success at the end if the difference is
+    as observed, and if it is as a flat prior leaves it; ``null`` at the last look.
     """
     bounds, trial = plan.looks.bounds, plan.trial
     sizes = {name: trial.arms[name].n for name in plan.schedules}
@@ -80,10 +83,24 @@ def looks(plan: Plan, results: Results) -> list[Json]:
                 "futility_z": lower if lower != none else None,
                 "alpha_spent": float(bounds.alpha_spent[k]),
                 "stopping": stopping,
+                **_prospects(plan, results, k),
                 "not_analysable": int(np.isnan(results["path"][:, k, 0]).sum()),
             }
         )
     return found
+
+
+def _prospects(plan: Plan, results: Results, look: int) -> Json:
+    """Conditional and predictive power of the trials that go on after a look."""
+    z = plan.looks.statistic(_path(results, "")[look])
+    going_on = z[(results["look"] > look) & np.isfinite(z)]
+    if look == plan.looks.number - 1 or not len(going_on):
+        return {"conditional_power": None, "predictive_power": None}
+    bounds = plan.looks.bounds
+    return {
+        "conditional_power": spread(conditional_power(bounds, look, going_on, None).power),
+        "predictive_power": spread(predictive_power(bounds, look, going_on).power),
+    }
 
 
 def sample_size(plan: Plan, results: Results) -> Json:
