@@ -117,6 +117,19 @@ def test_function_enters_only_from_the_models_scale():
     assert function("ODI 42/100") is None
 
 
+def test_combinations_follow_the_options_on_request(trial):
+    (intake,) = read_candidates(EXAMPLES / "candidate_trial.yaml", date(2025, 7, 1))
+    asked = ["nsaid+education_exercise"]
+    found = assess(intake, load(), belief("knee_oa"), seed=3, draws=100, also=asked).to_dict()
+    assert list(found["outlook"]["options"]) == [*trial["outlook"]["options"], *asked]
+    assert found["outlook"]["options"]["saline"] == trial["outlook"]["options"]["saline"]
+    _, _, (first, second) = sheets(found)
+    assert "NSAID by mouth + education and exercise" in first
+    assert "Anti-inflammatory pills with Advice and exercise" in second
+    with pytest.raises(InputError, match="is not an option"):
+        assess(intake, load(), belief("knee_oa"), seed=3, draws=100, also=["nsaid+magnets"])
+
+
 def test_same_seed_same_document(trial):
     assert example("trial") == trial
 

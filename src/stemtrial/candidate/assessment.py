@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,7 +121,14 @@ def known(record: Candidate) -> dict[str, Any]:
     }
 
 
-def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draws: int = 400) -> Assessment:
+def assess(
+    intake: Intake,
+    evidence: Evidence,
+    belief: "Belief",
+    seed: int,
+    draws: int = 400,
+    also: Sequence[str] = (),
+) -> Assessment:
     """Evaluate one candidate.
 
     Parameters
@@ -134,13 +141,21 @@ def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draw
         Where the constants of the model come from.
     seed, draws
         Of the outlook (:func:`stemtrial.candidate.outlook.outlook`).
+    also
+        Combinations to show after the standard options, such as ``nsaid+education_exercise``
+        (:func:`stemtrial.candidate.options.named`).
+
+    Raises
+    ------
+    InputError
+        For an option that is not known or a combination that is not possible.
 
     Notes
     -----
     Where a hard stop applies, no numbers are given for cells: the trials with a rule on it admitted nobody like
     this person.
     """
-    from stemtrial.candidate.options import standard
+    from stemtrial.candidate.options import named, standard
     from stemtrial.candidate.outlook import outlook
     from stemtrial.evidence.benefitharm import benefit_harm
 
@@ -158,7 +173,7 @@ def assess(intake: Intake, evidence: Evidence, belief: "Belief", seed: int, draw
             )
         }
         return Assessment(intake, found, None, person, evidence, harms)
-    options = standard(person.indication)
+    options = standard(person.indication) + named(person.indication, also)
     if found.stopped:
         text = f"no numbers: hard stop ({stops(found)}); trials with a rule on it admitted nobody like this"
         options = tuple(

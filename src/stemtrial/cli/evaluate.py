@@ -34,6 +34,12 @@ def evaluate(
         str | None,
         typer.Option("--explain", metavar="FIELD", help="Trace a number of the result to its sources."),
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also", metavar="OPTION+OPTION", help="A combination to show after the options; repeatable."
+        ),
+    ] = None,
     posterior: Annotated[
         Path | None, typer.Option("--posterior", help="Constants of a fit; by default what the package has.")
     ] = None,
@@ -67,7 +73,9 @@ def evaluate(
         typer.echo("compiling (once on this machine)", err=True)
     evidence = load()
     documents = [
-        assess(intake, evidence, constants(posterior, intake.record.indication), seed, draws).to_dict()
+        assess(
+            intake, evidence, constants(posterior, intake.record.indication), seed, draws, also or ()
+        ).to_dict()
         for intake in found
     ]
     pages = [] if out is None else write(documents, out)

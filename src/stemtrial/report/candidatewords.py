@@ -142,6 +142,8 @@ def option_name(name: str) -> str:
     >>> option_name("autologous_culture_expanded_bone_marrow"), option_name("nsaid")
     ('own expanded bone marrow', 'NSAID by mouth')
     """
+    if "+" in name:
+        return " + ".join(map(option_name, name.split("+")))
     if name in _NAMES:
         return _NAMES[name]
     owner, _, rest = name.partition("_")
@@ -186,6 +188,8 @@ def option_words(name: str) -> str:
     >>> option_words("saline"), option_words("allogeneic_svf_adipose")
     ('Salt water injection', 'Donor: cells washed out of fat')
     """
+    if "+" in name:
+        return " with ".join(map(option_words, name.split("+")))
     if name in OPTIONS:
         return OPTIONS[name]
     owner, _, product = name.partition("_")
