@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from stemtrial.report.characteristics import characteristics
 from stemtrial.report.contract import Look, Report, Summary
 from stemtrial.report.stoppingmap import stopping_map
 from stemtrial.report.tornado import SHOWN, tornado
-from stemtrial.trial.characteristics import summarise
+from stemtrial.trial.characteristics import notes, structure_weights, summarise
 from stemtrial.trial.drivers import Driver
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan, simulate
@@ -62,6 +63,25 @@ def test_shares_of_a_summary_add_up(summary):
     wrong = summary["misleading"]
     parts = wrong["shown_though_absent"]["value"] + wrong["missed_though_important"]["value"]
     assert wrong["value"] == pytest.approx(parts)
+
+
+class Fitted:
+    """A belief that says it is a posterior."""
+
+    label, fingerprint, structure_weights = (
+        "fitted to 12 trials",
+        "f" * 64,
+        {"paracrine": 0.7, "engraftment": 0.3},
+    )
+
+
+def test_notes_say_where_the_constants_come_from(small):
+    assert "not fitted to trials" in notes(small)[0]
+    assert "prior" in structure_weights(small)["status"]
+    fitted = replace(small, belief=Fitted())
+    assert "fitted to 12 trials" in notes(fitted)[0]
+    assert not any("whole prior" in note for note in notes(fitted))
+    assert structure_weights(fitted) == Fitted.structure_weights
 
 
 def test_figures_appear_when_there_is_something_to_compare(summary):

@@ -24,17 +24,38 @@ INSTRUMENT_LABELS = {
 
 
 NOTES = (
-    "Constants are drawn from their prior ranges, most of them assumptions; they were not fitted to trials.",
     "Quantiles of the time course run over patients of all virtual trials; other intervals over virtual trials.",
     "Pain is seen with fluctuation, a course of the patient's own and reading error; eligibility is decided on the "
     "reading, so regression to the mean is part of every arm's change.",
     "Shares of responders count the patients seen at the visit.",
-    "Assurance is computed over the whole prior; power with all constants at their prior mean, in a trial without "
-    "effects of its own; the type I error with the treatment under question doing nothing: the share of trials that "
-    "declare it better.",
     "The specific part is the difference between the arms in everything but the contextual response.",
 )
-"""How the numbers of a run are to be read."""
+"""How the numbers of a run are to be read, wherever its constants come from."""
+
+
+def notes(plan: Plan) -> list[str]:
+    """How the numbers of a run are to be read: where its constants come from, then :data:`NOTES`."""
+    fitted = plan.belief.structure_weights is not None
+    source = "posterior" if fitted else "prior"
+    origin = (
+        f"Constants are drawn from a posterior, {plan.belief.label}; what trials cannot tell comes from prior ranges."
+        if fitted
+        else "Constants are drawn from their prior ranges, most of them assumptions; they were not fitted to trials."
+    )
+    assurance = (
+        f"Assurance is computed over the whole {source}; power with all constants at their {source} mean, in a trial "
+        "without effects of its own; the type I error with the treatment under question doing nothing: the share of "
+        "trials that declare it better."
+    )
+    return [origin, *NOTES[:-1], assurance, NOTES[-1]]
+
+
+def structure_weights(plan: Plan) -> Json:
+    """Weights of the rival structures of the model, or a ``status`` where they were not compared."""
+    known = plan.belief.structure_weights
+    if known is None:
+        return {"paracrine": 1.0, "status": "prior: rival structures not compared"}
+    return dict(known)
 
 
 def _month(month: float) -> str:
@@ -98,7 +119,7 @@ def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
         "dose_response": operating.dose_response(plan, results),
         "duration": operating.time(results),
         "cost": operating.cost(plan, results),
-        "structure_weights": {"paracrine": 1.0, "status": "prior: rival structures not compared"},
+        "structure_weights": structure_weights(plan),
         "not_analysable": int(np.isnan(results["estimate"]).sum()),
     }
 
@@ -214,5 +235,5 @@ def document(
             "references": len(evidence.references),
             "hash": evidence.hash,
         },
-        "notes": list(NOTES),
+        "notes": notes(plan),
     }  # fmt: skip
