@@ -61,7 +61,8 @@ def certainty(
         )
     )
     # the trials counted are compared ones of the tables, registered or published
-    words = f"{silent} compared trials print nothing of it at any visit, beside {found.k}"
+    trials = "1 compared trial prints" if silent == 1 else f"{silent} compared trials print"
+    words = f"{trials} nothing of it at any visit, beside {found.k}"
     return level, tuple(
         replace(each, reason=words)
         if each.domain == "publication bias" and "registered" in each.reason

@@ -8,6 +8,7 @@ from rich.console import Console
 from stemtrial.claims.assessing import Assessment, PartResult
 from stemtrial.cli import terminal
 from stemtrial.report.claimtables import (
+    change_table,
     change_words,
     estimate_words,
     model_words,
@@ -56,6 +57,10 @@ def _print_claim(console: Console, found: Assessment) -> None:
         _print_part(console, result)
     terminal.heading(console, "The verdict with narrower sets of studies")
     _table(console, sensitivity_table(found))
+    if len(found.parts) > 1 and found.changes:
+        table = change_table(found.changes, None)
+        terminal.heading(console, table.caption)
+        _table(console, table)
     console.print(f"Rival structures: {found.structures}.")
     console.print(
         f"\nrule: {found.rule_hash[:12]}; seed: {'none used' if found.seed is None else found.seed}"

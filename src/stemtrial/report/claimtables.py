@@ -107,7 +107,7 @@ def _important_unit(part: Part) -> str:
 
 
 def _threshold_unit(part: Part) -> str:
-    return "of the earlier effect" if part.kind == "durability" else _UNITS[part.kind]
+    return "× the earlier effect" if part.kind == "durability" else _UNITS[part.kind]
 
 
 def studies_table(result: PartResult) -> Table:

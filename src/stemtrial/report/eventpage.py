@@ -90,7 +90,7 @@ def event_cautions(synthesis: EventSynthesis) -> tuple[str, ...]:
     """Say what a reader must know before using the counts."""
     months = [study.table.months for study in synthesis.studies]
     return (
-        *((whose(synthesis.users),) if synthesis.users else ()),
+        *((whose(synthesis.users),) if 0 < len(synthesis.users) < len(synthesis.stages[-2].trials) else ()),
         f"Follow-up differs between trials ({min(months):g} to {max(months):g} months). Trials of this size cannot "
         "show rare harms: no event is not the same as no risk.",
         "Counts come from what reports print; an event that is not printed is not counted as zero.",

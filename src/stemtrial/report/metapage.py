@@ -113,7 +113,8 @@ def summary(synthesis: MetaAnalysis) -> Table:
 
 def cautions(synthesis: MetaAnalysis) -> tuple[str, ...]:
     """Say what a reader must know before using the result."""
-    found = [whose(synthesis.users)] if synthesis.users else []
+    some = 0 < len(synthesis.users) < len(synthesis.stages[-2].trials)
+    found = [whose(synthesis.users)] if some else []
     if (usual := _narrowed(synthesis)) is not None:
         found.append(
             f"The studies scatter less than chance alone would make them, so the Hartung-Knapp interval is narrower "
