@@ -260,3 +260,20 @@ def test_factorial_effects_are_the_contrasts_of_four_arms(plan):
         if analysis == "ancova":
             first = effects
     assert np.allclose(first, effects, atol=1e-8)  # on complete data both analyses are the same
+
+
+def test_loss_of_blinding_moves_what_is_reported_and_the_type_one_error(plan):
+    """A quarter knows: their readings move, the pain behind them does not, and inert cells are declared better more."""
+    lost = {"unblinding": {"share": 0.25, "points": 8.0}, "rescue_analgesia": None}
+    blind, told = changed(plan, {"rescue_analgesia": None}), changed(plan, lost)
+    for arm, sign in (("saline", 1), ("cells", -1)):
+        before, after = followed(blind, arm, 20), followed(told, arm, 20)
+        assert (before.pain == after.pain).all()
+        moved = after.readings["VAS"] - before.readings["VAS"]
+        inside = (before.readings["VAS"] > 8) & (before.readings["VAS"] < 92)
+        knows = np.isclose(moved, sign * 8.0)
+        assert (knows | np.isclose(moved, 0) | ~inside).all()
+        assert binomial(int((knows & inside)[0].sum()), int(inside[0].sum()), 0.25)
+    ids = np.arange(300)
+    found = simulate(told, 6, ids)["null_success"].mean() - simulate(blind, 6, ids)["null_success"].mean()
+    assert found > 0.1

@@ -69,6 +69,28 @@ class Event(Record):
     ] = None
 
 
+class Unblinding(Record):
+    """Loss of blinding: some patients come to know their arm, and report accordingly.
+
+    What is reported moves, not the pain behind it; so a treatment that does nothing can be declared better.
+
+    Parameters
+    ----------
+    share
+        Share of patients who know their arm from the first visit on.
+    points
+        By how much their readings of pain are worse in the comparator and better in every other arm; function moves
+        with pain.
+    """
+
+    share: Annotated[
+        float, Field(ge=0, le=1, description="share of patients who learn their arm", examples=[0.25])
+    ]
+    points: Annotated[
+        float, Field(ge=-30, le=30, description="points by which their readings move", examples=[4])
+    ]
+
+
 class Accrual(Record):
     """Recruitment over calendar time: sites open one after the other and enrol as a Poisson process.
 

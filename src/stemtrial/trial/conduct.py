@@ -61,13 +61,16 @@ class ArmRecord:
 
 def _measure(
     pain: np.ndarray, function: np.ndarray, fluctuation: np.ndarray, course: np.ndarray, errors: np.ndarray,
-    patients: Patients, c: Mapping[str, np.ndarray],
+    patients: Patients, c: Mapping[str, np.ndarray], reported: np.ndarray | float = 0.0,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Turn true values into readings; ``errors`` holds three standard normal numbers a patient."""
-    own = np.clip(pain + course, 0, 100)
-    offset = c["beta_F"] * course + patients.function_offset
+    """Turn true values into readings; ``errors`` holds three standard normal numbers a patient.
+
+    ``reported`` is added to what patients say of their pain.
+    """
+    own = np.clip(pain + course + reported, 0, 100)
+    offset = c["beta_F"] * (course + reported) + patients.function_offset
     return {
-        "VAS": np.clip(pain + course + fluctuation + c["sd_read"] * errors[0], 0, 100),
+        "VAS": np.clip(pain + course + reported + fluctuation + c["sd_read"] * errors[0], 0, 100),
         "WOMAC_pain": np.clip(
             c["womac_slope"] * own + c["womac_intercept"] + c["sd_womac"] * errors[1], 0, 100
         ),
@@ -87,18 +90,24 @@ class Chance:
         Uniform number that sets when a patient leaves, (groups, patients).
     events
         Uniform numbers that set when an intercurrent event happens, (``EVENTS``, groups, patients).
+    guess
+        Uniform number that sets whether a patient learns the arm, (groups, patients).
     """
 
     noise: np.ndarray
     dropout: np.ndarray
     events: np.ndarray
+    guess: np.ndarray
 
     @classmethod
     def draw(cls, visits: int, seed: int, replicates: np.ndarray, first: int, patients: int) -> "Chance":
         """Draw for a number of visits and the patients of an address (:func:`stemtrial.draws.uniforms`)."""
-        happens = uniforms(seed, Stream.CONDUCT, replicates, first, patients, 1 + len(EVENTS))
+        happens = uniforms(seed, Stream.CONDUCT, replicates, first, patients, 2 + len(EVENTS))
         return cls(
-            normals(seed, Stream.COURSE, replicates, first, patients, 3 + 5 * visits), happens[0], happens[1:]
+            normals(seed, Stream.COURSE, replicates, first, patients, 3 + 5 * visits),
+            happens[0],
+            happens[1:-1],
+            happens[-1],
         )
 
 
@@ -170,7 +179,8 @@ def conduct_arm(
 
     A patient who reads above the rescue threshold at a visit takes the rescue medicine from that visit on. A patient
     leaves at a constant rate or at one that depends on pain; the course of those who left goes on unseen. Other
-    intercurrent events happen at a constant rate to patients whose last reading was above a level.
+    intercurrent events happen at a constant rate to patients whose last reading was above a level. Patients who learn
+    their arm report other values than they feel.
 
     Parameters
     ----------
@@ -202,6 +212,8 @@ def conduct_arm(
     happenings = {e.kind: _Happening(e, chance.events[EVENTS.index(e.kind)]) for e in rules.events}
     events: dict[str, list[np.ndarray]] = {kind: [] for kind in happenings}
     fluctuation, course = patients.fluctuation, np.zeros(shape)
+    told = rules.unblinding
+    reported = np.where(chance.guess < told.share, told.points, 0.0) if told is not None else 0.0
     on_rescue = np.zeros(shape, bool)
     already = rules.rescue_analgesia is not None and any(
         e.kind.name.lower() == rules.rescue_analgesia.drug for e in cohort.schedule.events
@@ -223,7 +235,8 @@ def conduct_arm(
             events[kind].append(happening.go_on(month, months, reading))
             pain[-1] = pain[-1] - happening.relief(month)
             function[-1] = function[-1] - c["beta_F"] * happening.relief(month)
-        seen = _measure(pain[-1], function[-1], fluctuation, course, z[5 + 5 * k : 8 + 5 * k], patients, c)
+        errors = z[5 + 5 * k : 8 + 5 * k]
+        seen = _measure(pain[-1], function[-1], fluctuation, course, errors, patients, c, reported)
         for name in INSTRUMENTS:
             readings[name].append(seen[name])
         present.append(staying.at(month, months, pain[-1]))

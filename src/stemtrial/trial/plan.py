@@ -146,11 +146,12 @@ class Plan:
     def _conduct(self, arm: str, estimand: Estimand) -> Conduct:
         """Rules of an arm; the hypothetical estimand asks what would be without intercurrent events."""
         rules = self.trial.conduct
-        undisturbed: dict[str, object] = {"rescue_analgesia": None, "events": ()}
-        return rules.model_copy(
-            update={"dropout_by_month_12": rules.dropout(arm)}
-            | (undisturbed if estimand == "hypothetical" else {})
-        )
+        own: dict[str, object] = {"dropout_by_month_12": rules.dropout(arm)}
+        if estimand == "hypothetical":
+            own |= {"rescue_analgesia": None, "events": ()}
+        if rules.unblinding is not None and arm != self.trial.comparator:
+            own["unblinding"] = rules.unblinding.model_copy(update={"points": -rules.unblinding.points})
+        return rules.model_copy(update=own)
 
     def reading(
         self, arm: ArmRecord, visit: int, estimand: Estimand | None = None

@@ -20,7 +20,7 @@ from stemtrial.mechanism.treatments import (
     ascending,
 )
 from stemtrial.population.spec import PopulationSpec
-from stemtrial.trial.circumstances import Accrual, Event, Leaving, Prices, Share
+from stemtrial.trial.circumstances import Accrual, Event, Leaving, Prices, Share, Unblinding
 from stemtrial.trial.question import Question
 
 SHORTEST_MONTHS = 3
@@ -69,6 +69,8 @@ class Conduct(Record):
         How leaving depends on pain; left out, it does not (missing completely at random).
     events
         Intercurrent events besides rescue, each kind once.
+    unblinding
+        Patients who learn their arm and report accordingly; nobody does if left out.
     accrual
         Recruitment over calendar time; without it, nothing is said of a trial's duration.
     prices
@@ -93,6 +95,9 @@ class Conduct(Record):
         tuple[Event, ...],
         Field(strict=False, max_length=2, description="intercurrent events besides rescue"),
     ] = ()
+    unblinding: Annotated[
+        Unblinding | None, Field(description="patients who learn their arm; nobody if left out")
+    ] = None
     accrual: Annotated[Accrual | None, Field(description="recruitment over calendar time")] = None
     prices: Annotated[Prices | None, Field(description="what the trial costs")] = None
 
