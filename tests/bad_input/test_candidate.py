@@ -63,6 +63,12 @@ def fault(tmp_path, text, name="candidate.yaml"):
         ("indication: knee_oa\nage: 20\npain_months: 400", ["longer than the person has lived"]),
         ("indication: knee_oa\nkl_grades: 3", ["is not a known field", "did you mean `kl_grade`"]),
         ("indication: !!python/object/apply:os.system [true]", ["tag"]),
+        ("indication: knee_oa\nvisits: [{month: 1, pain: 6/10}]", ["are given without `treated`"]),
+        ("indication: knee_oa\ntreated: saline\nvisits: [{month: 3}]", ["visits[0]", "has no reading"]),
+        ("indication: knee_oa\ntreated: prp\nvisits: [{month: 3, pain: 6/10}, {month: 2, pain: 6/10}]",
+         ["visits[1].month = 2 is not after the visit before"]),
+        ('indication: knee_oa\ndate: "2025-06-01"\ntreated: saline\nvisits: [{month: 3, pain: 6/10}]',
+         ["visits[0].month lies in the future"]),
         ("- 1\n- 2", ["a list where a mapping"]),
     ],
 )  # fmt: skip

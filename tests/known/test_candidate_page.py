@@ -130,6 +130,25 @@ def test_combinations_follow_the_options_on_request(trial):
         assess(intake, load(), belief("knee_oa"), seed=3, draws=100, also=["nsaid+magnets"])
 
 
+def test_visits_stand_beside_what_was_expected_of_them():
+    record = Candidate.model_validate(
+        {
+            "indication": "knee_oa", "date": "2025-01-10", "age": 57, "pain": "58/100", "treated": "corticosteroid",
+            "visits": [{"month": 1, "pain": "40/100"}, {"month": 3, "pain": "99/100", "rescue": "nsaid"}],
+        }
+    )  # fmt: skip
+    found = evaluated(Intake(record, date(2025, 1, 10)))
+    update = found["update"]
+    assert [seen["visit"]["pain"] for seen in update["seen"]] == [40, 99]
+    assert list(update["ahead"]) == ["6", "12", "24"]
+    assert update["flag"].startswith("pain outside")
+    _, _, (first, _) = sheets(found)
+    assert "pain 99, expected" in first
+    assert "— outside" in first
+    origin = explain(found, "update.ahead.12.pain.mean", load())
+    assert origin.fingerprint == belief("knee_oa").fingerprint
+
+
 def test_same_seed_same_document(trial):
     assert example("trial") == trial
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stemtrial.candidate.intake import Intake
-from stemtrial.candidate.record import Candidate
+from stemtrial.candidate.record import Candidate, common
 from stemtrial.candidate.rules import State
 from stemtrial.candidate.suitability import Suitability, suitability
 from stemtrial.evidence.tables import Evidence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stemtrial.calibration.belief import Belief
     from stemtrial.candidate.outlook import Outlook
     from stemtrial.candidate.person import Person
+    from stemtrial.candidate.updating import Update
     from stemtrial.evidence.benefitharm import HarmLine
 
 STATEMENT: Final = (
@@ -59,6 +60,8 @@ class Assessment:
         The tables it was made with.
     harms
         Of the options without an outlook, from the evidence.
+    update
+        What visits have taught; ``None`` without visits.
     """
 
     intake: Intake
@@ -67,6 +70,7 @@ class Assessment:
     text: str | None
     evidence: Evidence
     harms: "Mapping[str, tuple[HarmLine, ...]]" = field(default_factory=dict)
+    update: "Update | None" = None
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Yield the references that are cited, with citation and identifier: rules, important difference, harms."""
@@ -95,6 +99,7 @@ class Assessment:
             "suitability": self.suitability.to_dict(),
             "outlook": None if self.outlook is None else _keyed(self.outlook.to_dict()),
             "outlook_text": self.text,
+            "update": None if self.update is None else _course(_json(self.update.to_dict())),
             "harms": {name: [_json(asdict(line)) for line in lines] for name, lines in self.harms.items()},
             "evidence_hash": self.evidence.hash,
             "evidence_until": newest(self.evidence),
@@ -180,7 +185,35 @@ def assess(
             replace(option, treatments=(), text=text) if _of_cells(option.harm_options) else option
             for option in options
         )
-    return Assessment(intake, found, outlook(person, options, belief, seed, draws), None, evidence)
+    return Assessment(
+        intake,
+        found,
+        outlook(person, options, belief, seed, draws),
+        None,
+        evidence,
+        update=_followed(intake.record, person, belief, seed),
+    )
+
+
+def _followed(record: Candidate, person: "Person", belief: "Belief", seed: int) -> "Update | None":
+    from stemtrial.candidate.options import named
+    from stemtrial.candidate.updating import Visit, follow_up
+
+    if record.treated is None:
+        return None
+    (option,) = named(person.indication, [record.treated])
+    visits = []
+    for visit in record.visits:
+        instrument, level = (None, None) if visit.function is None else common(visit.function)
+        kept = level if instrument in FUNCTION_SCALES else None
+        if visit.pain is not None or kept is not None:
+            visits.append(Visit(visit.month, visit.pain, kept, visit.rescue))
+    return follow_up(person, option, visits, belief, seed)
+
+
+def _course(update: Mapping[str, Any]) -> dict[str, Any]:
+    """Months by name, so that every number has a path of names."""
+    return dict(update) | {"ahead": {f"{point['month']:g}": point for point in update["ahead"]}}
 
 
 def stops(found: Suitability) -> str:

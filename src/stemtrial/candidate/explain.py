@@ -119,7 +119,7 @@ def explain(document: Document, field: str, evidence: Evidence) -> Origin:
         isinstance(value, list) and any(isinstance(part, Mapping | list) for part in value)
     )
     outlook = document.get("outlook") or {}
-    simulated = parts[:1] == ("outlook",) and _simulated(parts)
+    simulated = parts[:1] == ("update",) or (parts[:1] == ("outlook",) and _simulated(parts))
     how, rows = _origin(document, parts, evidence)
     references = list(dict.fromkeys(row.reference_id for row in rows))
     return Origin(
@@ -173,6 +173,9 @@ def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tup
             )
         case ["outlook", *_]:
             return "a setting or a summary of the simulation", []
+        case ["update", *_]:
+            how = "simulated persons like this one under the option begun, weighted by every reading so far"
+            return how, _important(document, ["mcid"], evidence)
         case ["record", *_]:
             return "the record, converted to the unit kept", []
         case _:

@@ -3,6 +3,7 @@
 import datetime
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -77,6 +78,19 @@ def _functional(text: str) -> str:
     return f"{scale.instrument} {float(found[2]):g}/{scale.high:g}"
 
 
+def common(function: str) -> tuple[str, float]:
+    """Return instrument and score on 0-100, 100 the worst, of a function as a record keeps it.
+
+    Examples
+    --------
+    >>> common("WOMAC_function 34/68")
+    ('WOMAC_function', 50.0)
+    """
+    name, _, written = function.rpartition(" ")
+    value, _, top = written.partition("/")
+    return name, instrument(name).scale(high=float(top)).to_common(float(value))
+
+
 Day = Annotated[str, AfterValidator(_day)]
 Pain = Annotated[float | None, BeforeValidator(_scored)]
 Months = Annotated[float, Field(ge=0, le=1200)]
@@ -130,6 +144,31 @@ class Operation(Record):
     date: Annotated[Day | None, Field(examples=['"2022-05-17"'])] = None
 
 
+class FollowUp(Record):
+    """A visit after the treatment began.
+
+    Parameters
+    ----------
+    month
+        Since the assessment, on which treatment began.
+    pain, function
+        As before treatment; at least one.
+    rescue
+        Rescue medicine begun at the visit and taken from then on.
+    """
+
+    month: Annotated[float, Field(gt=0, le=24, examples=[3])]
+    pain: Pain = None
+    function: Annotated[str, Field(max_length=60), AfterValidator(_functional)] | None = None
+    rescue: Literal["nsaid", "paracetamol", "opioid"] | None = None
+
+    @model_validator(mode="after")
+    def _read(self) -> "FollowUp":
+        if self.pain is None and self.function is None:
+            reject([Fault("has no reading", hint="give pain, function or both")])
+        return self
+
+
 class Candidate(Record):
     """One person before a decision. Every field but ``indication`` may be left out, and is then unknown.
 
@@ -175,6 +214,8 @@ class Candidate(Record):
         Findings (:data:`stemtrial.candidate.findings.FINDINGS`).
     what_matters
         What matters to the person, in their words.
+    treated, visits
+        The option that was begun at the assessment, and what later visits read, in order of time.
 
     Examples
     --------
@@ -226,6 +267,9 @@ class Candidate(Record):
         tuple[Annotated[str, Field(max_length=160)], ...], Field(strict=False, max_length=6)
     ] = ()
 
+    treated: Annotated[str, Field(max_length=120, examples=["corticosteroid"])] | None = None
+    visits: Annotated[tuple[FollowUp, ...], Field(strict=False, max_length=24)] = ()
+
     @property
     def body_mass_index(self) -> float | None:
         """Body-mass index, kg/m², from the field or from height and weight, to one decimal."""
@@ -236,11 +280,7 @@ class Candidate(Record):
     @property
     def limitation(self) -> tuple[str, float] | None:
         """Instrument of ``function`` and its score on 0-100, 100 the worst."""
-        if self.function is None:
-            return None
-        name, _, score_text = self.function.rpartition(" ")
-        value, _, top = score_text.partition("/")
-        return name, instrument(name).scale(high=float(top)).to_common(float(value))
+        return None if self.function is None else common(self.function)
 
     def known(self, finding: str) -> bool | None:
         """Whether a finding is present, absent or (``None``) unknown."""
@@ -266,6 +306,9 @@ class Candidate(Record):
         day = self.as_of(today)
         if day > today:
             yield Fault("lies in the future", ("date",), allowed=f"up to {today}")
+        for index, visit in enumerate(self.visits):
+            if day + datetime.timedelta(days=30 * visit.month) > today:
+                yield Fault("lies in the future", ("visits", index, "month"), allowed=f"up to {today}")
         for place, text in self.events():
             if datetime.date.fromisoformat(text) > min(day, today):
                 what = (
@@ -287,6 +330,16 @@ class Candidate(Record):
         for name in ("pregnant", "breastfeeding"):
             if self.sex == "male" and name in self.present:
                 yield Fault(f"names {name}, which contradicts sex: male", ("present",), hint=hint)
+        if self.visits and self.treated is None:
+            hint_ = "name the option that was begun"
+            yield Fault("are given without `treated`", ("visits",), hint=hint_)
+        for index, (earlier, later) in enumerate(pairwise(self.visits), 1):
+            if later.month <= earlier.month:
+                yield Fault(
+                    "is not after the visit before",
+                    ("visits", index, "month"),
+                    allowed=f"above {earlier.month:g}",
+                )
         if self.varus_deg and self.valgus_deg:
             yield Fault("contradicts varus_deg: a leg deviates to one side", ("valgus_deg",), hint=hint)
         if self.bmi is not None and self.height is not None and self.weight is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemtrial.report.candidatepage import (
+    course,
     facts,
     failing,
     hard_stops,
@@ -38,6 +39,8 @@ def show(documents: Sequence[Document], pages: Sequence[Path]) -> None:
                 console.print(f"No numbers for {names}: {reason}.", highlight=False)
         else:
             console.print(f"No numbers: {quiet}.", highlight=False)
+        for line in course(document):
+            console.print(f"  course     {line}", highlight=False, soft_wrap=True)
         for line in document["unmapped"]:
             console.print(f"not mapped: {line}", highlight=False, markup=False)
         if document["ignored_fields"]:

@@ -117,6 +117,7 @@ def professional(document: Document) -> dict[str, Any]:
         "silent": silent_text,
         "merged": merged(options, bool(silent_text)),
         "drivers": "" if outlook is None else drivers(outlook),
+        "course": list(course(document)),
         "rules_read": len([rule for rule in found["rules"] if not rule["rule"].startswith("flag_if")]),
     }
 
@@ -312,6 +313,32 @@ def outlook_rows(outlook: Document) -> Iterator[OutlookRow]:
             ),
             harms,
         )
+
+
+def course(document: Document) -> Iterator[str]:
+    """Yield what visits since the assessment have taught, each beside what was expected of it."""
+    update = document["update"]
+    if update is None:
+        return
+    yield f"Since the assessment: {option_name(update['option'])}."
+    if update["text"]:
+        yield f"No numbers: {update['text']}."
+    for seen in update["seen"]:
+        parts = []
+        for what in ("pain", "function"):
+            if seen["visit"][what] is not None:
+                mark = " — outside" if what in seen["outside"] else ""
+                parts.append(f"{what} {number(seen['visit'][what], 0)}, expected {_ranged(seen[what])}{mark}")
+        rescue = f"; rescue: {seen['visit']['rescue']}" if seen["visit"]["rescue"] else ""
+        yield f"Month {seen['visit']['month']:g}: {'; '.join(parts)}{rescue}."
+    for month, ahead in update["ahead"].items():
+        now, before = (number(ahead[key]["mcid"], 0) for key in ("responders", "responders_before"))
+        yield (
+            f"Month {month} ahead: pain {_ranged(ahead['pain'])}, before any visit {_ranged(ahead['before'])}; "
+            f"better by the MCID {now} of 100, before any visit {before}."
+        )
+    if update["flag"]:
+        yield f"Flag: {update['flag']}."
 
 
 def without_outlook(harms: Mapping[str, Sequence[Document]]) -> Iterator[OutlookRow]:
