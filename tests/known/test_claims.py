@@ -307,6 +307,20 @@ def test_an_empty_selection_is_no_error():
     assert "leaves nothing" in assess("x", claim, load()).parts[0].missing[1]
 
 
+def test_context_stands_beside_the_estimate():
+    spread = assess("x", shipped()["needs_standard_protocols"], load()).parts[0]
+    said = dict(spread.context)
+    assert "culture expanded" in said["Products of the studies"]
+    assert "not computed" in said["Smallest next trial"]
+    assert "of the variance between" in said["Explained by product"]
+    response = assess("x", shipped()["needs_individual_evaluation"], load()).parts[0]
+    rows = [
+        row for row in load().predictors if row.treatment in ("cell_therapy", "bmac", "bmmnc", "svf", "mfat")
+    ]
+    assert len(response.context) == sum(row.indication in ("knee_oa", "osteoarthritis_any") for row in rows)
+    assert assess("x", shipped()["generally_safe"], load()).parts[0].context == ()
+
+
 def test_added_and_instead_share_no_trial():
     against = ("hyaluronic_acid", "exercise", "usual_care", "prp")
     groups = [

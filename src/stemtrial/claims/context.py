@@ -35,7 +35,8 @@ def context(part: Part, data: Sequence[Datum], evidence: Evidence) -> tuple[tupl
             for row in rows
         )
     if part.kind == "protocol_spread" and data:
-        return tuple(_protocols(data, evidence))
+        alone = "not computed: one trial says little of the variance between trials"
+        return (*_protocols(data, evidence), ("Smallest next trial", alone))
     return ()
 
 

@@ -83,6 +83,8 @@ def _print_part(console: Console, result: PartResult) -> None:
     for judged in result.judgements:
         if judged.down:
             console.print(f"  {heading(judged.domain)} (-{judged.down}): {judged.reason}")
+    for what, value in result.context if result.part.kind == "protocol_spread" else ():
+        console.print(f"  {what}: {value}")
     if result.model is not None:
         console.print(f"  {model_words(result.model)}")
     for change in result.changes:
