@@ -38,7 +38,7 @@ from stemtrial.population.spec import PopulationSpec
 LIMIT, PROMISED = 0.03, 0.05
 LANES = 32
 DAYS = tuple(m * DAYS_PER_MONTH for m in (1, 3, 6, 9, 12, 18, 24))
-REFINEMENTS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+REFINEMENTS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 LSODA = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
