@@ -198,7 +198,8 @@ def _criteria(document: Document, rest: Sequence[str], evidence: Evidence) -> It
             meaning = found["failing"][int(index)]["meaning"]
             rules = [rule for rule in rules if meaning in _meanings(name for name, _ in rule["against"])]
         case ["missing", index, *_]:
-            rules = [rule for rule in rules if found["missing"][int(index)]["name"] in rule["open"]]
+            meaning = found["missing"][int(index)]["meaning"]
+            rules = [rule for rule in rules if meaning in _meanings(rule["open"])]
         case _:
             pass
     for rule in rules:

@@ -282,18 +282,21 @@ def _missing(
 ) -> Iterator[Missing]:
     """Yield what is unknown and would decide, hard stops first, then by the number of trials it would move."""
     trials: dict[str, list[str]] = {}
+    names: dict[str, str] = {}
     stops: set[str] = set()
     for trial, rule in of_trials:
         for name in rule.open:
-            decided = trials.setdefault(name, [])
+            meaning = QUANTITIES[name].meaning
+            names.setdefault(meaning, name)
+            decided = trials.setdefault(meaning, [])
             if rule.kind == "absolute_contraindication":
-                stops.add(name)
+                stops.add(meaning)
             if trial not in failed and labels[trial] not in decided:
                 decided.append(labels[trial])
-    names = [name for name in trials if trials[name] or name in stops]
-    for name in sorted(names, key=lambda name: (name not in stops, -len(trials[name]), name)):
-        quantity = QUANTITIES[name]
-        yield Missing(name, quantity.meaning, quantity.fields, tuple(trials[name]), name in stops)
+    asked = [meaning for meaning in trials if trials[meaning] or meaning in stops]
+    for meaning in sorted(asked, key=lambda m: (m not in stops, -len(trials[m]), m)):
+        name = names[meaning]
+        yield Missing(name, meaning, QUANTITIES[name].fields, tuple(trials[meaning]), meaning in stops)
 
 
 def _reason(each: Failing) -> str:

@@ -32,8 +32,8 @@ MONTHS: Final = ("1", "3", "6", "12", "24")
 MAIN_MONTH: Final = "12"
 BAND_SIGNS: Final = ("ᵃ", "ᵇ", "ᶜ", "ᵈ")
 """Mark the time at risk of a harm, in the order of :data:`stemtrial.report.candidatewords.BANDS`."""
-CROWDED: Final = 1000
-"""Characters on what fails and what is unknown from which the first sheet is set smaller, to stay one sheet."""
+CROWDED: Final = ((1000, "tight"), (600, "dense"))
+"""Characters on what fails, what is unknown and the course from which the first sheet is set smaller, to stay one."""
 SHORT: Final = {
     "complicated upper gastrointestinal event": "upper GI",
     "serious cardiovascular event": "cardiovascular",
@@ -101,7 +101,7 @@ def professional(document: Document) -> dict[str, Any]:
     outlook = document["outlook"]
     options = list(without_outlook(document["harms"]) if outlook is None else outlook_rows(outlook))
     silent_text = silent(document)
-    fails, unknown = list(failing(found)), missing(found)
+    fails, unknown, visits = list(failing(found)), missing(found), list(course(document))
     return {
         "concordance": concordance(found),
         "facts": list(facts(document)),
@@ -110,14 +110,16 @@ def professional(document: Document) -> dict[str, Any]:
         "matrix": [part for part in (rows[:half], rows[half:]) if part],
         "failing": fails,
         "missing": unknown,
-        "dense": sum(map(len, fails + unknown)) > CROWDED,
+        "setting": next(
+            (name for most, name in CROWDED if sum(map(len, fails + unknown + visits)) > most), ""
+        ),
         "flags": [flag for flag in found["flags"] if flag["state"] != "met"],
         "outlook": options,
         "without": without(options),
         "silent": silent_text,
         "merged": merged(options, bool(silent_text)),
         "drivers": "" if outlook is None else drivers(outlook),
-        "course": list(course(document)),
+        "course": visits,
         "rules_read": len([rule for rule in found["rules"] if not rule["rule"].startswith("flag_if")]),
     }
 
@@ -249,12 +251,14 @@ def failing(found: Document) -> Iterator[str]:
 
 
 def missing(found: Document) -> list[str]:
-    """Return what is unknown and would decide, with the trials that are open on it."""
-    return [
-        f"{each['meaning']} ({'hard stop' if each['hard_stop'] else ''}"
-        f"{'; ' if each['hard_stop'] and each['trials'] else ''}{', '.join(each['trials'])})"
-        for each in found["missing"]
-    ]
+    """Return what is unknown and would decide: hard stops first, then trial by trial."""
+    stops = [each["meaning"].partition(", ")[0] for each in found["missing"] if each["hard_stop"]]
+    lines = [f"hard stops: {', '.join(stops)}"] if stops else []
+    by_trials: dict[str, list[str]] = {}
+    for each in found["missing"]:
+        if each["trials"]:
+            by_trials.setdefault(", ".join(each["trials"]), []).append(each["meaning"].partition(", ")[0])
+    return lines + [f"{trials}: {', '.join(names)}" for trials, names in by_trials.items()]
 
 
 def silent(document: Document) -> str | None:
