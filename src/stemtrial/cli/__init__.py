@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from stemtrial import __version__
-from stemtrial.cli import check, claims, design, evaluate, evidence, export, init, replay, report, simulate
+from stemtrial.cli import (
+    check,
+    claims,
+    design,
+    evaluate,
+    evidence,
+    export,
+    fit,
+    init,
+    predict,
+    replay,
+    report,
+    simulate,
+    validate,
+)
 from stemtrial.errors import Interrupted, StemtrialError
 
 app = typer.Typer(
@@ -24,6 +38,9 @@ app.command()(check.check)
 app.command()(simulate.simulate)
 app.command()(design.design)
 app.command()(evaluate.evaluate)
+app.command()(fit.fit)
+app.command()(validate.validate)
+app.command()(predict.predict)
 app.command()(report.report)
 app.command()(replay.replay)
 app.command()(export.export)

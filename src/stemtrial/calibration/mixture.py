@@ -1,0 +1,123 @@
+"""Rival structures compared by what they say of trials left out, and their posteriors mixed into one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stemtrial.calibration.fit import Fit
+from stemtrial.calibration.psis import stacking
+from stemtrial.calibration.structures import STRUCTURES
+from stemtrial.calibration.trialwise import Trialwise
+from stemtrial.mechanism.parameters import registry
+
+MOST_DRAWS = 1000
+"""Draws of a posterior file."""
+
+NO_EFFECT = -50.0
+"""Mean of the logarithm of the cell effect where cells do nothing: a factor of 0."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A structure among its rivals.
+
+    Attributes
+    ----------
+    name
+        Of the structure.
+    elpd, se
+        Expected log predictive density of trials left out, and its standard error over trials.
+    worst_k
+        Largest Pareto k of the reweighting.
+    unreliable
+        Trials whose k is above the threshold.
+    weight
+        Of the structure in the mixture that predicts trials left out best (stacking); 1 where it has no rival.
+    """
+
+    name: str
+    elpd: float
+    se: float
+    worst_k: float
+    unreliable: tuple[str, ...]
+    weight: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; an infinite k is ``None``."""
+        k = self.worst_k if np.isfinite(self.worst_k) else None
+        return {"name": self.name, "elpd": self.elpd, "se": self.se, "weight": self.weight, "worst_k": k,
+                "unreliable": list(self.unreliable)}  # fmt: skip
+
+
+def compare(parts: Mapping[str, Trialwise]) -> tuple[Compared, ...]:
+    """Compare structures fitted to the same trials, by name."""
+    left_out = {name: part.left_out for name, part in parts.items()}
+    weights = stacking({name: found.elpd for name, found in left_out.items()})
+    return tuple(
+        Compared(name, found.total, found.se, float(found.k.max()), parts[name].unreliable(), weights[name])
+        for name, found in left_out.items()
+    )
+
+
+def shares(weights: Mapping[str, float], draws: int) -> dict[str, int]:
+    """Whole numbers of draws in proportion to weights, by largest remainder.
+
+    Examples
+    --------
+    >>> shares({"a": 0.6, "b": 0.25, "c": 0.15}, 10)
+    {'a': 6, 'b': 3, 'c': 1}
+    """
+    total = sum(weights.values())
+    exact = {name: draws * weight / total for name, weight in weights.items()}
+    found = {name: int(x) for name, x in exact.items()}
+    rest = draws - sum(found.values())
+    for name in sorted(exact, key=lambda name: found[name] - exact[name])[:rest]:
+        found[name] += 1
+    return found
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Joint draws of several structures: what :func:`stemtrial.calibration.posterior.write` takes.
+
+    Attributes
+    ----------
+    names, values
+        Constants, (draws, names).
+    coordinates
+        Coordinates of what trials share, (draws, ...); those that a structure does not have are 0.
+    structures
+        Of each draw.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    coordinates: np.ndarray
+    structures: tuple[str, ...]
+
+
+def mix(fits: Mapping[str, Fit], weights: Mapping[str, float], draws: int = MOST_DRAWS) -> Mixture:
+    """Mix fits in proportion to weights, each thinned evenly; no draw is used twice."""
+    names = tuple(dict.fromkeys(name for fit in fits.values() for name in fit.constants[0]))
+    most = {name: fit.draws.shape[0] * fit.draws.shape[1] for name, fit in fits.items()}
+    draws = min(draws, *(int(most[name] / weights[name]) for name in fits if weights[name] > 0))
+    counts = {name: min(count, most[name]) for name, count in shares(weights, draws).items()}
+    width = max(fit.shared for fit in fits.values())
+    values, coordinates, structures = [], [], []
+    for name, count in counts.items():
+        if not count:
+            continue
+        fit = fits[name]
+        rows = np.linspace(0, most[name] - 1, count).round().astype(int)
+        own = dict(zip(*fit.constants[:1], fit.constants[1][rows].T, strict=True))
+        if STRUCTURES[name].inert:
+            own["mu_cell"] = np.full(count, NO_EFFECT)
+        values.append(
+            np.column_stack([own[n] if n in own else np.full(count, registry()[n].value) for n in names])
+        )
+        shared = fit.draws.reshape(-1, fit.model.dimension)[rows, : fit.shared]
+        coordinates.append(np.pad(shared, ((0, 0), (0, width - fit.shared))))
+        structures += [name] * count
+    return Mixture(names, np.concatenate(values), np.concatenate(coordinates), tuple(structures))
