@@ -158,6 +158,8 @@ def test_an_incomplete_history_can_only_exclude():
     assert states(injections=[]) == states(injections=old) == {State.MET}
     assert states() == states(injections=old, history_complete=False) == {State.UNKNOWN}
     assert states(injections=recent, history_complete=False) == {State.NOT_MET}
+    open_ended = judged(injections=recent, history_complete=False).failing[0]
+    assert (open_ended.met_on, open_ended.change) == ((), "with time, if nothing is added")
     assert states(injections=[{"substance": "prp", "site": "elsewhere", "date": "2025-06-01"}]) == {State.MET}
     assert states(injections=[{"substance": "prp", "site": "index"}]) == {State.UNKNOWN}
 

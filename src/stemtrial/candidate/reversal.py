@@ -18,7 +18,7 @@ TIMED: Final = frozenset(
 )  # fmt: skip
 """Names whose value follows from the calendar."""
 
-CHANGEABLE: Final = {
+CHANGEABLE: Final = dict.fromkeys(TIMED, "with time, if nothing is added") | {
     "bmi": "may change with weight",
     "hba1c": "may change with the treatment of diabetes",
     "creatinine_mg_dl": "may change; repeat",

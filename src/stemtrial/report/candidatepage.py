@@ -387,7 +387,7 @@ def _person_value(rules: Sequence[Document]) -> str:
     numbers = {
         "" if value is None or isinstance(value, bool) else printed(value) for value in values.values()
     }
-    return numbers.pop() if len(numbers) == 1 else ""
+    return numbers.pop().replace("at most ", "≤") if len(numbers) == 1 else ""
 
 
 def _trial_label(found: Document, rule: Document) -> str:
