@@ -58,7 +58,7 @@ def _halves(draws: np.ndarray) -> np.ndarray:
 
 
 def _ranked(x: np.ndarray) -> np.ndarray:
-    """Normal scores of the pooled ranks."""
+    """Replace values by normal scores of their pooled ranks."""
     flat = x.reshape(-1, x.shape[2])
     ranks = rankdata(flat, axis=0)
     return np.asarray(ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(x.shape))

@@ -25,6 +25,9 @@ from stemtrial.population.patients import MEAN_AGE, MEAN_BMI
 GRID = Grid(first=1.0, growth=0.6, longest=90.0)
 """Coarser than that of virtual trials: off by some tenths of a point where a published mean is off by two to five."""
 
+STEROID_GRID = Grid(first=0.5, growth=0.3, longest=45.0)
+"""For arms with corticosteroid, whose action ends in a steep fall."""
+
 DIMENSIONS = ("pain", "inflammation", "potency", "residence", "structure", "share", "matrix")
 """In what the patients who represent an arm differ; each stands for several who differ in contextual response."""
 
@@ -115,10 +118,10 @@ class Expectation:
     situations
         The arms.
     grid
-        Time grid of the solver.
+        Time grid of the solver for all arms; by default those of this module.
     """
 
-    def __init__(self, situations: Sequence[Situation], grid: Grid = GRID) -> None:
+    def __init__(self, situations: Sequence[Situation], grid: Grid | None = None) -> None:
         self.situations = tuple(situations)
         self.arm_of = np.array([i for i, s in enumerate(situations) for _ in s.days])
         self.day = np.array([d for s in situations for d in s.days])
@@ -128,7 +131,9 @@ class Expectation:
     @cached_property
     def _steps(self) -> Steps:
         active = [self.situations[i] for i in self._active]
-        return Steps.of([s.schedule for s in active], [s.days for s in active], self._grid)
+        own = [STEROID_GRID if Kind.STEROID in s.schedule.actions else GRID for s in active]
+        grids = own if self._grid is None else [self._grid] * len(active)
+        return Steps.of([s.schedule for s in active], [s.days for s in active], grids)
 
     @cached_property
     def _opioid(self) -> np.ndarray:
@@ -178,11 +183,11 @@ class Expectation:
         spread = np.array([s.pain_sd for s in self.situations])
         noise = c.sd_fluct**2 + c.sd_read**2
         own = jnp.sqrt(jnp.maximum(spread**2 - noise, (0.25 * spread) ** 2))
-        pain = jnp.clip(effects.baseline[:, None] + own[:, None] * d[0], 1.0, 99.0)
+        pain = below(above(effects.baseline[:, None] + own[:, None] * d[0], 1.0), 99.0)
         reported = effects.baseline[:, None] + spread[:, None] * d[0]
         response = jnp.exp(c.sd_ln_ctx * nodes - 0.5 * c.sd_ln_ctx**2)
-        context = _above(effects.ctx_Emax[:, None] * (1 + c.ctx_slope * (reported - 50)), 0.0)
-        context = _below(context[:, :, None] * response, pain[:, :, None] / c.route_injection)
+        context = above(effects.ctx_Emax[:, None] * (1 + c.ctx_slope * (reported - 50)), 0.0)
+        context = below(context[:, :, None] * response, pain[:, :, None] / c.route_injection)
 
         on, off, oral, injected, programme = self._context
         route = jnp.maximum(jnp.maximum(oral, injected * c.route_injection), programme * c.route_programme)
@@ -193,7 +198,7 @@ class Expectation:
         if self._active:
             where = np.flatnonzero(np.isin(self.arm_of, self._active))
             latent = before.at[where].set(self._latent(c, constants, effects, pain, d))
-        after = _above(latent[:, :, None] - strength[:, None, None] * context[self.arm_of], 0.0)
+        after = above(latent[:, :, None] - strength[:, None, None] * context[self.arm_of], 0.0)
         return before, after, weight
 
     def _latent(
@@ -275,16 +280,16 @@ class _Named:
         return self._constants[name]
 
 
-def _above(x: Any, floor: Any) -> Any:
+def above(x: Any, floor: Any) -> Any:
     """Smooth maximum: a mean over patients has no kink where the first of them reaches the end of the scale."""
     import jax
 
     return floor + SOFTNESS * jax.nn.softplus((x - floor) / SOFTNESS)
 
 
-def _below(x: Any, ceiling: Any) -> Any:
+def below(x: Any, ceiling: Any) -> Any:
     """Smooth minimum."""
-    return -_above(-x, -ceiling)
+    return -above(-x, -ceiling)
 
 
 def days(months: Sequence[float]) -> tuple[float, ...]:

@@ -1,10 +1,10 @@
-"""A fit from beginning to end: chains side by side, a verdict on their convergence, and the posterior of a structure."""
+"""A fit from beginning to end: chains side by side, a verdict on their convergence, what the data moved."""
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -225,8 +225,13 @@ def _done(file: Path) -> int:
 
 
 def _chain(
-    arms: tuple[TrialArm, ...], pooled: tuple[PooledEffect, ...], structure: str, settings: Settings, k: int, folder: Path
-) -> Chain:  # fmt: skip
+    arms: tuple[TrialArm, ...],
+    pooled: tuple[PooledEffect, ...],
+    structure: str,
+    settings: Settings,
+    k: int,
+    folder: Path,
+) -> Chain:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     sampler = Sampler(FitModel(arms, pooled, STRUCTURES[structure]), settings.warmup)
     return sampler.chain(

@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from stemtrial.calibration.arms import Arms, Reading, TrialArm
+from stemtrial.calibration.arms import Arms, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.expected import (
+    USUAL_PAIN_SD,
+    USUAL_SEVERITY,
     ArmEffects,
     Expectation,
     Situation,
-    USUAL_PAIN_SD,
-    USUAL_SEVERITY,
+    above,
+    below,
     days,
 )
-from stemtrial.calibration.standard import LEARNED, Constants, Standard, sampled
+from stemtrial.calibration.standard import LEARNED, Constants, Standard, heavy, sampled
 from stemtrial.calibration.structures import PARACRINE, Structure
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule
@@ -69,6 +71,12 @@ def openness(arm: TrialArm) -> float:
 def experimental(arm: TrialArm) -> bool:
     """Whether an arm is what its trial set out to show: all arms with cells."""
     return arm.intervention == "cell_therapy"
+
+
+def uninjected(arm: TrialArm) -> bool:
+    """Whether an arm is a control without an injection."""
+    kinds = {e.kind for e in arm.schedule.events} if arm.schedule else set()
+    return not experimental(arm) and Kind.CONTEXT_INJECTION not in kinds
 
 
 @dataclass(frozen=True)
@@ -224,12 +232,17 @@ class FitModel:
 
     @cached_property
     def tilt(self) -> np.ndarray:
-        """How far each arm is exposed to the bias of openness and of smallness (points of standard error), (arms, 2)."""
+        """How far each arm is exposed to each bias, (arms, 3).
+
+        Openness of an experimental arm, its smallness (points of standard error), and openness of a control arm whose
+        patients know that they were given nothing new.
+        """
         return np.array(
             [
                 (
                     openness(a) * experimental(a),
                     experimental(a) * TYPICAL_SD * (2.0 / (a.n or UNKNOWN_N)) ** 0.5,
+                    openness(a) * uninjected(a),
                 )
                 for a in self.arms
             ]
@@ -278,7 +291,7 @@ class FitModel:
         return self.structure.constants(self.standard.constants(z["constants"], z["learned"]))
 
     def effects(self, z: Any, c: Constants) -> ArmEffects:
-        """What differs between the arms, those of pooled effects being typical."""
+        """Return what differs between the arms; those of pooled effects are typical."""
         import jax.numpy as jnp
 
         trial = self.trial_of
@@ -288,7 +301,7 @@ class FitModel:
             own = (
                 jnp.zeros(len(self.trials))
                 .at[self.open_baseline]
-                .set(jnp.clip(c["baseline_mean"] + c["baseline_sd"] * z["baseline"], 5.0, 95.0))
+                .set(below(above(c["baseline_mean"] + c["baseline_sd"] * z["baseline"], 3.0), 97.0))
             )
             base = jnp.where(np.isnan(self.baselines), own[trial], base)
         cells = jnp.zeros(len(self.trials))
@@ -302,7 +315,7 @@ class FitModel:
         return ArmEffects(
             baseline=jnp.concatenate([base, TYPICAL_BASELINE * typical]),
             ctx_Emax=jnp.concatenate(
-                [c["ctx_Emax"] + c["tau_ctx"] * z["context"][trial], c["ctx_Emax"] * typical]
+                [c["ctx_Emax"] + c["tau_ctx"] * heavy(z["context"][trial]), c["ctx_Emax"] * typical]
             ),
             k_B=jnp.concatenate([c["k_B"] * jnp.exp(c["omega_k_B"] * z["onset"][trial]), c["k_B"] * typical]),
             cell_effect=jnp.concatenate([jnp.exp(c["mu_cell"] + c["omega_cell"] * cells[trial]), typical]),
@@ -319,13 +332,14 @@ class FitModel:
         return c["sd_change"] * jnp.exp(0.2 * own)
 
     def moments(self, z: Any) -> dict[str, Any]:
-        """Expected readings and the scales of their errors.
+        """Return the expected readings and the scales of their errors.
 
         Returns
         -------
         dict
-            ``mean``, ``se``, ``gain``, ``baseline`` (readings,): expected value, standard error in points, what a
-            point of deviation moves the reading by, and pain at baseline; ``arm_sd`` (arms,); ``pooled`` (effects,), ``tau_visit``, ``tau_pooled``.
+            By reading ``mean``, ``se``, ``gain`` and ``baseline``: expected value, standard error in points, what a
+            point of deviation moves the reading by, and pain at baseline. ``arm_sd`` by arm and ``pooled`` by effect;
+            ``tau_visit`` and ``tau_pooled``.
         """
         import jax.numpy as jnp
         from jax.scipy.stats import norm
@@ -338,7 +352,7 @@ class FitModel:
         r = len(rows.y)
         slopes = jnp.concatenate([jnp.ones(1), c.take(tuple(dict.fromkeys(SLOPES.values())))])[rows.slope]
         tilt = self.tilt
-        bias = tilt @ c.take(("bias_open", "bias_small"))
+        bias = tilt @ c.take(("bias_open", "bias_small", "bias_control"))
         sd = self.spread(z, c)[rows.trial]
         mean = slopes * change[:r] + bias[rows.arm]
         base = effects.baseline[rows.arm]
@@ -365,9 +379,15 @@ class FitModel:
         arm_sd = jnp.sqrt(c["tau_arm"] ** 2 + (tilt[:, 0] * c["tau_open"]) ** 2)
         sides = change[r:].reshape(-1, 2)
         return {
-            "mean": mean, "se": se, "gain": gain, "arm_sd": arm_sd, "baseline": base, "pooled": sides[:, 0] - sides[:, 1],
-            "tau_visit": c["tau_visit"], "tau_pooled": c["tau_pooled"],
-        }  # fmt: skip
+            "mean": mean,
+            "se": se,
+            "gain": gain,
+            "arm_sd": arm_sd,
+            "baseline": base,
+            "pooled": sides[:, 0] - sides[:, 1],
+            "tau_visit": c["tau_visit"],
+            "tau_pooled": c["tau_pooled"],
+        }
 
     def log_likelihood(self, coordinates: Any, y: Any = None) -> tuple[Any, Any]:
         """Log density of the readings (or others in their place) by arm, (arms,), and of the pooled effects."""
@@ -413,7 +433,7 @@ class FitModel:
 
 
 def situation(arm: TrialArm, structure: Structure, months: Sequence[float] | None = None) -> Situation:
-    """What the model needs to know of an arm, at its readings or at other months."""
+    """Return what the model needs to know of an arm, at its readings or at other months."""
     asked = [r.month for r in arm.readings] if months is None else months
     return Situation(
         structure.schedule(arm.schedule or Schedule(())),
@@ -423,6 +443,3 @@ def situation(arm: TrialArm, structure: Structure, months: Sequence[float] | Non
         arm.age_mean or MEAN_AGE,
         arm.bmi_mean or MEAN_BMI,
     )
-
-
-__all__ = ["FitModel", "Kind", "Reading", "Rows", "situation"]

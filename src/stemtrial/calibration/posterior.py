@@ -21,7 +21,7 @@ import numpy as np
 
 from stemtrial.calibration import prior
 from stemtrial.calibration.fitmodel import LIKELIHOOD_VERSION
-from stemtrial.calibration.standard import LEARNED
+from stemtrial.calibration.standard import LEARNED, heavy
 from stemtrial.calibration.structures import STRUCTURES
 from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.errors import InputError, Problem
@@ -113,7 +113,7 @@ class Posterior:
         table = registry()
         result |= {name: rows[:, i] for i, name in enumerate(self.names) if name in table}
         z = normals(seed, Stream.TRIAL, replicates, 0, 1, 3)[:, :, 0]
-        result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * z[0]
+        result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * heavy(z[0])
         result["k_B"] = result["k_B"] * np.exp(result["omega_k_B"] * z[1])
         result["cell_effect"] = np.exp(rows[:, self._at["mu_cell"]] + result["omega_cell"] * z[2])
         return result
@@ -144,7 +144,7 @@ def write(
 ) -> None:
     """Write a posterior; the same content gives the same bytes."""
     known = sorted(set(structures))
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "values": values.astype(np.float32),
         "coordinates": coordinates.astype(np.float32),
         "structure": np.array([known.index(s) for s in structures], np.uint8),

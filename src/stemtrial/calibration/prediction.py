@@ -31,7 +31,8 @@ class Predicted:
     @property
     def follow_up(self) -> np.ndarray:
         """Observed mean at the visit, (draws, rows)."""
-        return self.baseline + self.change
+        level: np.ndarray = self.baseline + self.change
+        return level
 
 
 def predict(
@@ -59,37 +60,35 @@ def predict(
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     import jax.numpy as jnp
 
     order: list[int] = []
     with_readings = []
-    for place, arm in enumerate(arms):
+    for place, own in enumerate(arms):
         rows = sorted((i for i, a in enumerate(asked) if a.arm == place), key=lambda i: asked[i].month)
         order += rows
         readings = tuple(
-            Reading(month=asked[i].month, instrument="VAS", kind="change", statistic="mean", value=0.0, n=arm.n,
+            Reading(month=asked[i].month, instrument="VAS", kind="change", statistic="mean", value=0.0, n=own.n,
                     reference_id="") for i in rows
         )  # fmt: skip
-        with_readings.append(replace(arm, readings=readings))
+        with_readings.append(replace(own, readings=readings))
     model = FitModel(tuple(with_readings), (), structure)
     draws, shared = known.shape
     rng = np.random.default_rng([seed, 23])
     z = np.concatenate([known, rng.standard_normal((draws, model.dimension - shared))], axis=1)
 
-    @jax.jit
-    def moments(z: object) -> dict[str, object]:
-        return jax.lax.map(lambda one: model.moments(model.parts(one)), z)  # type: ignore[no-any-return]
-
+    moments = jax.jit(lambda z: jax.lax.map(lambda one: model.moments(model.parts(one)), z))
     m = {name: np.asarray(values) for name, values in moments(jnp.asarray(z)).items()}
     arm = model.rows.arm
     count = np.bincount(arm, minlength=len(arms))
     mean_square = np.zeros((draws, len(arms)))
     np.add.at(mean_square.T, arm, (m["se"] ** 2).T)
     common = np.sqrt(m["arm_sd"] ** 2 + SHARED_ERROR * mean_square / np.maximum(count, 1))
-    own = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
+    visit = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
     shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (draws, len(arms))))
     deviation = shrink * common * rng.standard_normal((draws, len(arms)))
-    error = deviation[:, arm] + shrink[:, arm] * own * rng.standard_normal(own.shape)
+    error = deviation[:, arm] + shrink[:, arm] * visit * rng.standard_normal(visit.shape)
     change = np.clip(m["mean"] + error, -m["baseline"], 100 - m["baseline"])
     back = np.argsort(order)
     return Predicted(m["baseline"][:, back], change[:, back])

@@ -20,7 +20,7 @@ _MEDIAN_FACTOR = math.sqrt(math.pi / 2)  # standard error of a median over that 
 _Z95 = 1.959963984540054
 _RESPONDER = re.compile(r"responder_.+_([0-9]+)pct")
 COMPOSITE_RULES = {"OARSI_OMERACT_strict_responder_pct": 0.5}
-"""Responder rules that are taken for a fraction of pain alone: the strict rule wants pain or function to fall by half."""
+"""Responder rules that are taken for a fraction of pain alone: the strict one wants pain or function halved."""
 
 _DOUBTFUL_SPREAD = re.compile(r"spread may be")
 _FROM_LAST = "visits counted from last injection"

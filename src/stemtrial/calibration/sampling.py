@@ -18,7 +18,7 @@ BLOCK = 25
 DEEPEST = 7
 """Largest depth of the tree of leapfrog steps."""
 
-ACCEPTANCE = 0.85
+ACCEPTANCE = 0.93
 """Target of the adaptation of the step size."""
 
 
@@ -80,6 +80,8 @@ class Sampler:
         import jax
 
         jax.config.update("jax_enable_x64", True)
+        # A computation that calls back must not wait for a thread that waits for the computation.
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
         self.model, self.warmup, self.deepest = model, warmup, deepest
 
     @cached_property
@@ -165,9 +167,11 @@ class Sampler:
                 s = self._kernel.sample(s, data, {})
                 return s, (s.z["x"], -s.potential_energy, s.diverging, s.num_steps)
 
-            return jax.lax.scan(one, state, None, length=BLOCK)
+            found: tuple[Any, Any] = jax.lax.scan(one, state, None, length=BLOCK)
+            return found
 
-        return jax.jit(block)
+        compiled: Any = jax.jit(block)
+        return compiled
 
     def chain(
         self,
@@ -241,7 +245,8 @@ class Sampler:
                     np.savez(out, done=done, state=np.asarray(flat), **columns)  # type: ignore[arg-type]
                 os.replace(partial, file)
             progress(done)
-        z_, density, divergent, leaps = (np.concatenate(v)[:draws] for v in kept)
+        x, density, divergent, leaps = (np.concatenate(v)[:draws] for v in kept)
+        z = shape.mode + x @ shape.factor.T
         return Chain(
-            z_, density, divergent.astype(bool), leaps.astype(int), float(state.adapt_state.step_size)
+            z, density, divergent.astype(bool), leaps.astype(int), float(state.adapt_state.step_size)
         )

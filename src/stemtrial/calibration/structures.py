@@ -43,7 +43,7 @@ class Structure:
         return constants.replaced(**self.set_to(constants))
 
     def schedule(self, schedule: Schedule) -> Schedule:
-        """The schedule, its cells doing nothing where the structure says so."""
+        """Return the schedule, its cells doing nothing where the structure says so."""
         return schedule.without([Kind.CELLS]) if self.inert else schedule
 
 

@@ -202,8 +202,9 @@ def source(model: Model, method: Method) -> str:
     text += f"                    path[k, i, l] = s[{at['x']} + i, l]\n\n\n"
 
     text += "@jit\n"
-    text += "def backward(\n    x0, q, p, h_steps, u, gain, first, constants, path, path_bar, x0_bar, q_bar, p_bar, u_bar, gain_bar\n):\n"
-    text += '    """Pass derivatives with respect to ``path`` back to everything else; arrays as in :func:`forward`."""\n'
+    text += "def backward(\n    x0, q, p, h_steps, u, gain, first, constants,\n"
+    text += "    path, path_bar, x0_bar, q_bar, p_bar, u_bar, gain_bar,\n):\n"
+    text += '    """Pass derivatives with respect to ``path`` back to all else; arrays as in :func:`forward`."""\n'
     text += opening
     text += (
         "        for k in range(first[g + 1] - 1, first[g] - 1, -1):\n            h = h_steps[k]\n"

@@ -3,7 +3,7 @@
 JAX sees one operation whose value and derivative come from compiled code (:mod:`stemtrial.mechanism.adjoint`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -65,13 +65,15 @@ class Steps:
     at: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, schedules: Sequence[Schedule], days: Sequence[Sequence[float]], grid: Grid) -> "Steps":
-        """Lay the grid of every arm through its visits, all later than day 0."""
+    def of(
+        cls, schedules: Sequence[Schedule], days: Sequence[Sequence[float]], grids: Sequence[Grid]
+    ) -> "Steps":
+        """Lay every arm's grid through its visits, all later than day 0."""
         h: list[float] = []
         pieces: list[float] = []
         starts: list[float] = []
         first, at = [0], []
-        for schedule, visits in zip(schedules, days, strict=True):
+        for schedule, visits, grid in zip(schedules, days, grids, strict=True):
             switched, ends = 0.0, {}
             horizon = max(visits)
             switches = {d for d in schedule.switches() if 0 < d < horizon}
@@ -154,7 +156,7 @@ class Steps:
         return self._differentiable(x0, q, p, inputs, gain)
 
     @cached_property
-    def _differentiable(self) -> Callable[..., Any]:
+    def _differentiable(self) -> Any:
         import jax
         import jax.numpy as jnp
 
@@ -183,11 +185,12 @@ class Steps:
             _along(*events, first_event, c, *grid, self._relevant, found[3], along)
             return (*found[:3], along, found[4])
 
-        @jax.custom_vjp
-        def solve(*args: Any) -> Any:
+        def value(*args: Any) -> Any:
             return jax.pure_callback(
                 forward, jax.ShapeDtypeStruct(shape, jnp.float64), *args, vmap_method="sequential"
             )
+
+        solve: Any = jax.custom_vjp(value)
 
         def ahead(*args: Any) -> tuple[Any, Any]:
             path = solve(*args)
