@@ -5,11 +5,13 @@ no other difference.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from stemtrial.calibration import prior
+from stemtrial.calibration import posterior, prior
+from stemtrial.errors import InputError, Problem
 
 
 class Belief(Protocol):
@@ -66,6 +68,37 @@ class Prior:
         return prior.typical(replicates)
 
 
-def belief(indication: str) -> Belief:
-    """Return what is known for an indication."""
-    return Prior()
+def belief(indication: str, path: Path | None = None) -> Belief:
+    """Return what is known for an indication.
+
+    Parameters
+    ----------
+    indication
+        ``knee_oa`` or ``disc_degeneration``.
+    path
+        A posterior of one's own; else the one that comes with the package, and the prior where there is none.
+
+    Raises
+    ------
+    InputError
+        A file that is no posterior of this version of the model, or one of another indication.
+
+    Examples
+    --------
+    >>> belief("knee_oa").fingerprint != Prior().fingerprint
+    True
+    """
+    if path is None:
+        return posterior.shipped(indication) or Prior()
+    found = posterior.read(path)
+    if found.indication != indication:
+        raise InputError(
+            Problem(
+                "was fitted to another indication",
+                file=str(path),
+                value=found.indication,
+                allowed=indication,
+                hint="name a posterior of this indication, or leave --posterior out",
+            )
+        )
+    return found

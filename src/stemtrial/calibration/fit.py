@@ -15,9 +15,9 @@ import numpy as np
 from stemtrial.calibration.arms import Arms, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.diagnostics import converge
-from stemtrial.calibration.fitmodel import LIKELIHOOD_VERSION, FitModel
+from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.sampling import Chain, Sampler
-from stemtrial.calibration.standard import LEARNED
+from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION
 from stemtrial.calibration.structures import STRUCTURES, Structure
 from stemtrial.errors import NotCredibleError
 

@@ -30,9 +30,6 @@ from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule
 from stemtrial.population.patients import MEAN_AGE, MEAN_BMI
 
-LIKELIHOOD_VERSION = 1
-"""Raised when the likelihood changes: posteriors of another version are refused."""
-
 FREEDOM = 6.0
 """Degrees of freedom of the errors of an arm."""
 

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from stemtrial.calibration import prior
-from stemtrial.calibration.fitmodel import LIKELIHOOD_VERSION
-from stemtrial.calibration.standard import LEARNED, heavy
+from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION, heavy
 from stemtrial.calibration.structures import STRUCTURES
 from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.errors import InputError, Problem

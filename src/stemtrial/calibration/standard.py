@@ -16,6 +16,9 @@ from stemtrial.mechanism import equations
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS
 from stemtrial.mechanism.parameters import Parameter, registry
 
+LIKELIHOOD_VERSION = 1
+"""Raised when the likelihood of the fit changes: posteriors of another version are refused."""
+
 KNOTS = np.linspace(-5.0, 5.0, 201)
 """Standard normal numbers at which the map is exact; beyond the ends it is constant."""
 
