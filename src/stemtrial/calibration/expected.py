@@ -28,6 +28,9 @@ GRID = Grid(first=1.0, growth=0.6, longest=90.0)
 STEROID_GRID = Grid(first=0.5, growth=0.3, longest=45.0)
 """For arms with corticosteroid, whose action ends in a steep fall."""
 
+DONOR_GRID = Grid(first=0.5, growth=0.3, longest=60.0)
+"""For arms with donor cells, which can be killed within days."""
+
 DIMENSIONS = ("pain", "inflammation", "potency", "residence", "structure", "share", "matrix")
 """In what the patients who represent an arm differ; each stands for several who differ in contextual response."""
 
@@ -44,6 +47,13 @@ USUAL_PAIN_SD = 15.0
 """SD of baseline pain where an arm's is unknown, points."""
 
 ROUTES = (Kind.CONTEXT_ORAL, Kind.CONTEXT_INJECTION, Kind.CONTEXT_PROGRAMME)
+
+
+def suited(schedule: Schedule) -> Grid:
+    """Return the time grid for an arm."""
+    if Kind.STEROID in schedule.actions:
+        return STEROID_GRID
+    return DONOR_GRID if schedule.allogeneic else GRID
 
 
 def design() -> np.ndarray:
@@ -131,8 +141,7 @@ class Expectation:
     @cached_property
     def _steps(self) -> Steps:
         active = [self.situations[i] for i in self._active]
-        own = [STEROID_GRID if Kind.STEROID in s.schedule.actions else GRID for s in active]
-        grids = own if self._grid is None else [self._grid] * len(active)
+        grids = [self._grid or suited(s.schedule) for s in active]
         return Steps.of([s.schedule for s in active], [s.days for s in active], grids)
 
     @cached_property

@@ -38,8 +38,8 @@ class Settings:
     """
 
     chains: int = 4
-    warmup: int = 300
-    draws: int = 500
+    warmup: int = 250
+    draws: int = 450
     seed: int = 1
 
 

@@ -71,7 +71,7 @@ LEARNED: tuple[Learned, ...] = (
     Learned("tau_ctx", 6.0, 0.5, True, "points", "between-trial SD of the contextual response", WEN),
     Learned("k_B", 0.061, 0.4, True, "1/d", "onset of the contextual response", WEN),
     Learned("omega_k_B", 0.832, 0.25, True, "-", "between-trial SD of ln k_B", WEN),
-    Learned("mu_cell", 0.0, 1.0, False, "-", "mean over trials of ln cell effect", ASSUMED),
+    Learned("mu_cell", 0.0, 0.7, False, "-", "mean over trials of ln cell effect", ASSUMED),
     Learned("womac_slope", 0.9, 0.1, True, "-", "WOMAC pain per point of pain", "registry, with an SD of 10 %"),
     Learned("koos_slope", 1.0, 0.1, True, "-", "KOOS pain per point of pain", ASSUMED),
     Learned("nrs_slope", 1.0, 0.1, True, "-", "numeric rating per point of pain", ASSUMED),

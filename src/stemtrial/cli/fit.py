@@ -38,10 +38,10 @@ def fit(
     structure: Annotated[
         StructureName, typer.Option("--structure", help="One structure, or all, compared and mixed.")
     ] = StructureName.all,
-    draws: Annotated[int, typer.Option("--draws", min=25, max=100_000, help="Draws of each chain.")] = 500,
+    draws: Annotated[int, typer.Option("--draws", min=25, max=100_000, help="Draws of each chain.")] = 450,
     warmup: Annotated[
         int, typer.Option("--warmup", min=25, max=100_000, help="Iterations before them.")
-    ] = 300,
+    ] = 250,
     chains: Annotated[int, typer.Option("--chains", min=2, max=64, help="Chains.")] = 4,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, max=64, help="Chains at a time; by default one a core.")
