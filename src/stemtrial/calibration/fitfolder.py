@@ -84,7 +84,7 @@ def save_chains(fit: Fit, file: Path) -> None:
     }
     step = np.array([chain.step for chain in fit.chains])
     with file.open("wb") as out:
-        np.savez_compressed(out, step=step, wall_seconds=fit.wall_seconds, **columns)
+        np.savez_compressed(out, step=step, wall_seconds=fit.wall_seconds, **columns)  # type: ignore[arg-type]
 
 
 def load_chains(model: FitModel, settings: Settings, file: Path) -> Fit:
@@ -110,9 +110,7 @@ def load_chains(model: FitModel, settings: Settings, file: Path) -> Fit:
                 allowed=f"{model.dimension} coordinates", hint="fit again with `stemtrial fit`",
             )
         )  # fmt: skip
-    chains = tuple(
-        Chain(*(column[k] for column in columns[:4]), float(columns[4][k])) for k in range(len(columns[0]))
-    )
+    chains = tuple(Chain(d, p, x, n, float(step)) for d, p, x, n, step in zip(*columns, strict=True))
     return Fit(model, settings, chains, wall)
 
 

@@ -121,7 +121,8 @@ def constants(fit: Fit) -> list[dict[str, Any]]:
     after = np.sort([values(q) for q in np.quantile(shared, probabilities, axis=0)], axis=0)
     contraction = np.minimum(1 - shared.var(axis=0), 1.0)
     rows = []
-    for i, item in enumerate((*standard.parameters, *standard.learned)):
+    items: list[Any] = [*standard.parameters, *standard.learned]
+    for i, item in enumerate(items):
         logs = getattr(item, "log", getattr(item, "scale", "") == "log")
         rows.append(
             {

@@ -100,7 +100,7 @@ def predict_file(
                 continue
             known = posterior.coordinates[picked[own], : shared_coordinates(name)].astype(float)
             drawn: Predicted = predict(known, arms, asked, seed_of(seed, trial, name), STRUCTURES[name])
-            found[0][np.ix_(own, places)] = drawn.follow_up
-            found[1][np.ix_(own, places)] = drawn.change
+            found[0][np.ix_(own, np.array(places))] = drawn.follow_up
+            found[1][np.ix_(own, np.array(places))] = drawn.change
     progress(len(trials), len(trials))
     return Predictions(found[0], found[1])

@@ -64,7 +64,7 @@ def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
     jax.config.update("jax_enable_x64", True)
     import jax.numpy as jnp
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def moments(z: Any) -> Any:
         return jax.lax.map(lambda one: model.moments(model.parts(one)), z)
 
@@ -218,7 +218,7 @@ def quantities(model: FitModel) -> Callable[[np.ndarray, np.ndarray], np.ndarray
     import jax
     import jax.numpy as jnp
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def found(z: Any, y: Any) -> Any:
         def one(x: Any) -> Any:
             parts = model.parts(x)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from stemtrial.calibration.baselines import FITS, refitted
 from stemtrial.calibration.credibility import Check
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fit import Fit
-from stemtrial.calibration.fitmodel import LIKELIHOOD_VERSION, FitModel
+from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.holdout import LeftOutTrials, Predictor, leave_one_trial_out
 from stemtrial.calibration.mixture import shares
 from stemtrial.calibration.observed import Asked
@@ -28,6 +28,7 @@ from stemtrial.calibration.prediction import predict
 from stemtrial.calibration.psis import stacking
 from stemtrial.calibration.sampling import Sampler, Shape
 from stemtrial.calibration.simulated import Simulated, simulate_readings
+from stemtrial.calibration.standard import LIKELIHOOD_VERSION
 from stemtrial.calibration.trialwise import Trialwise, places
 
 MECHANISM = "mechanism"
@@ -89,7 +90,7 @@ class Predictive:
             )  # fmt: skip
         return sorted(found, key=lambda row: -row["beyond"])
 
-    def _reading(self, place: int) -> tuple[TrialArm, Any]:
+    def _reading(self, place: int | np.integer[Any]) -> tuple[TrialArm, Any]:
         arm = int(self.model.rows.arm[place])
         first = int(np.flatnonzero(self.model.rows.arm == arm)[0])
         return self.model.arms[arm], self.model.arms[arm].readings[place - first]
@@ -303,7 +304,7 @@ def left_out(
     progress
         Called with trials done, in all, and the trial just done.
     """
-    predictors: dict[str, Predictor] = {name: refitted(fit) for name, fit in FITS.items()}
+    predictors = {name: cast(Predictor, refitted(fit)) for name, fit in FITS.items()}
     predictors[MECHANISM] = mechanism
     return leave_one_trial_out(
         arms, predictors, draws=draws, seed=seed, folder=folder, key=key, progress=progress

@@ -151,7 +151,8 @@ def posteriors(
         if problems:
             raise InputError(*problems)
         return {known.indication: known}
-    found, problems = {}, []
+    found: dict[str, Posterior] = {}
+    problems = []
     for indication in asked:
         posterior = shipped(indication)
         if posterior is None:
