@@ -72,6 +72,10 @@ ARMS = {
 """Together every kind of event of the model; visits between, at and after switches."""
 
 
+# Read when JAX starts, so before any test: what calls back must not wait for a thread that waits for it.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def double():
     with jax.enable_x64(True):
@@ -137,8 +141,8 @@ def test_values_are_those_of_the_engine(steps, people, arguments, path):
         for end in ends:
             cohort.advance(steps.starts[end] + steps.h[end])
             for i, name in enumerate(equations.STATES):
-                # The engine sets fewer than 1e-9 million cells to none at a switch or visit. In arms without donor cells
-                # nothing depends on alloimmune memory: the engine lets it decay exactly, these steps do not.
+                # The engine sets fewer than 1e-9 million cells to none at a switch or visit. In arms without donor
+                # cells nothing depends on alloimmune memory: the engine lets it decay exactly, these steps do not.
                 rel = 1e-4 if name == "A" and not given.allogeneic else 1e-9
                 assert path[end, i] == pytest.approx(cohort.state(name)[0], rel=rel, abs=1e-9), (g, end, name)
             U, V, T = (path[end, equations.STATES.index(n)] for n in "UVT")
@@ -260,5 +264,4 @@ def test_arms_do_not_touch_each_other(steps, arguments, path):
 
 
 def test_generated_module_fits_the_equations():
-    assert _adjoint.STATES == equations.STATES
-    assert _adjoint.MODEL == equations.JOINT.name
+    assert (equations.JOINT.name, equations.STATES) == (_adjoint.MODEL, _adjoint.STATES)

@@ -71,6 +71,10 @@ ARMS = {
 """Every kind of treatment, and arms whose patients are not the usual ones."""
 
 
+# Read when JAX starts, so before any test: what calls back must not wait for a thread that waits for it.
+jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def double():
     with jax.enable_x64(True):
@@ -162,7 +166,7 @@ def standard():
 
 
 def test_prior_map_is_the_quantile_function(standard):
-    """Exact at the knots; between them 1e-5 of a constant's range, the prior's own table being linear between values."""
+    """Exact at the knots; between them 1e-5 of a constant's range: the prior's own table is linear between values."""
     knots = KNOTS[np.abs(KNOTS) <= 4]
     places = np.concatenate([knots, np.random.default_rng(2).uniform(-4, 4, 200)])
     zero = jnp.zeros(len(LEARNED))

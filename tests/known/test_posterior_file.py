@@ -138,7 +138,7 @@ def test_typical_is_the_mean_of_the_weightiest_structure(posterior):
     typical = posterior.typical(np.arange(3))
     own = np.array([s == "paracrine" for s in STRUCTURES])
     values = table().astype(np.float32).astype(float)[own]
-    assert registry()["f_ret"].scale == "linear" and registry()["k_M"].scale == "log"
+    assert (registry()["f_ret"].scale, registry()["k_M"].scale) == ("linear", "log")
     assert typical["f_ret"] == pytest.approx(np.full(3, values[:, 0].mean()))
     assert typical["k_M"] == pytest.approx(np.full(3, np.exp(np.log(values[:, 1]).mean())))
     assert typical["cell_effect"] == pytest.approx(np.exp(0.3), rel=1e-6)

@@ -1,0 +1,140 @@
+"""Cost of a gradient: of a fit's likelihood, and of a patient's course by our solver and by diffrax, in one run.
+
+    python benchmarks/gradient.py [--json] [--repeats 9]
+
+Every course lasts 24 months after two doses of donor cells and is read at six visits; the gradient is that of the log
+likelihood of mean pain with respect to four log multipliers of constants. Errors are the largest differences of pain
+from the adaptive reference over the visits of a few patients.
+"""
+
+import argparse
+import json
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import peers
+
+from stemtrial.calibration.comparators import comparator_effects
+from stemtrial.calibration.expected import GRID
+from stemtrial.calibration.fitmodel import FitModel
+from stemtrial.calibration.published import published_arms
+from stemtrial.evidence import load
+from stemtrial.mechanism import equations, reference
+from stemtrial.mechanism.differentiable import LANES, Steps
+from stemtrial.mechanism.grid import STANDARD
+from stemtrial.mechanism.inputs import INPUT_CONSTANTS
+
+TOLERANCE = 1e-3
+"""Relative tolerance of diffrax, as its users choose it."""
+
+CHECKED = 16
+"""Patients whose courses are compared with the reference."""
+
+
+def seconds(function, *arguments, repeats):
+    """Median time of a call, the first, which compiles, apart."""
+    jax.block_until_ready(function(*arguments))
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(function(*arguments))
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def likelihood(repeats):
+    """Cost of one value and gradient of the likelihood of the published arms of knee osteoarthritis."""
+    evidence = load()
+    model = FitModel.of(published_arms(evidence, "knee_oa"), comparator_effects(evidence, "knee_oa").effects)
+    z = 0.3 * np.random.default_rng(1).standard_normal(model.dimension)
+    steps = model.expectation._steps
+    value = seconds(jax.jit(model.log_density), jnp.asarray(z), repeats=repeats)
+    both = seconds(jax.jit(jax.value_and_grad(model.log_density)), jnp.asarray(z), repeats=repeats)
+    return {
+        "arms": len(model.arms), "readings": len(model.rows.y), "coordinates": model.dimension,
+        "courses_integrated": LANES * len(steps.schedules), "steps": len(steps.h),
+        "seconds_value": value, "seconds_gradient": both, "gradient_over_value": both / value,
+    }  # fmt: skip
+
+
+def ours(work, grid):
+    """Pain of every patient of every group by the fit's solver, as a function of four log multipliers."""
+    groups = work.shape[0]
+    schedules = [work.schedule] * groups
+    steps = Steps.of(schedules, [peers.days()] * groups, grid)
+    donor = np.full(groups, float(bool(work.schedule.allogeneic)))
+    per_day = {name: work.shared[name] / equations.DAYS_PER_YEAR for name in ("sig_X", "lam_C")}
+    shared = {**work.shared, **per_day, "allo": donor}
+    x0 = jnp.asarray(np.stack([work.states[n] for n in equations.STATES], axis=1), float)
+    q = jnp.asarray(np.stack([work.patient[n] for n in equations.PATIENT], axis=1), float)
+    p = jnp.asarray(np.stack([shared[n] for n in equations.SHARED], axis=1), float)
+    # Arms of a fit share the constants of the inputs: those of the first group here.
+    inputs = jnp.array([work.shared[n][0] for n in INPUT_CONSTANTS])
+    gain = np.zeros((len(steps.h), LANES))
+    for group, step, amount in steps.doses:
+        gain[step] += work.shared["f_ret"][group] * amount
+    rows = np.array([k for ends in steps.at for k in ends])
+    at = {n: equations.SHARED.index(n) for n in ("r_on", "k_R", "k_B")}
+    U, V, B = (equations.STATES.index(n) for n in "UVB")
+
+    def pain(theta):
+        scale = jnp.exp(theta)
+        own = q.at[:, equations.PATIENT.index("ctx")].multiply(scale[2])
+        common = p.at[:, at["r_on"]].multiply(scale[0]).at[:, at["k_R"]].multiply(scale[1])
+        common = common.at[:, at["k_B"]].multiply(scale[3])
+        path = steps.solve(x0, own, common, inputs, jnp.asarray(gain))[rows]
+        z = path[:, U] + path[:, V]
+        seen = 100 * z / (1 + z) - path[:, B]
+        return (
+            seen.reshape(groups, len(peers.VISITS), LANES).transpose(0, 2, 1).reshape(-1, len(peers.VISITS))
+        )
+
+    return pain
+
+
+def courses(repeats, groups=32):
+    """Cost of the gradient of one patient's course by our solver on two grids and by diffrax."""
+    work = peers.case("two doses of cells", groups, LANES)
+    first = {n: np.full(groups, work.shared[n][0]) for n in INPUT_CONSTANTS}
+    work = peers.Case(work.schedule, work.states, work.patient, {**work.shared, **first})
+    people = list(work.part(min(CHECKED, groups)))
+    exact = np.array(
+        [reference.solve(*one, work.schedule, peers.days(), rtol=1e-9, atol=1e-11).pain for one in people]
+    )
+    observed = jnp.array([45.0, 43.0, 43.0, 44.0, 45.0, 46.0])
+    zero = jnp.zeros(4)
+    found = {}
+    for name, grid in (("the fit's grid", GRID), ("standard grid", STANDARD.suited(work.schedule))):
+        pain = ours(work, grid)
+
+        def loss(theta, pain=pain):
+            return -0.5 * (((pain(theta).mean(axis=0) - observed) / 2.0) ** 2).sum()
+
+        cost = seconds(jax.jit(jax.value_and_grad(loss)), zero, repeats=repeats)
+        error = np.abs(np.asarray(pain(zero))[::LANES][:CHECKED] - exact).max()
+        found[name] = {"seconds": cost / (groups * LANES), "error_points": float(error)}
+    theirs = peers.log_likelihoods(work, groups)[1]
+    cost = seconds(jax.jit(jax.value_and_grad(theirs)), zero, repeats=max(3, repeats // 3))
+    _, pain = peers.diffrax_vmap(work, CHECKED, TOLERANCE)
+    error = float(np.abs(pain - exact).max())
+    found["diffrax"] = {"seconds": cost / groups, "error_points": error}
+    for name in ("the fit's grid", "standard grid"):
+        found[name]["diffrax_over_ours"] = found["diffrax"]["seconds"] / found[name]["seconds"]
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--repeats", type=int, default=9)
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    result = {"likelihood": likelihood(options.repeats), "course": courses(options.repeats)}
+    print(json.dumps(result, indent=None if options.json else 1))
+
+
+if __name__ == "__main__":
+    main()
