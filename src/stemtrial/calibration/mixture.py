@@ -18,6 +18,9 @@ MOST_DRAWS = 1000
 NO_EFFECT = -50.0
 """Mean of the logarithm of the cell effect where cells do nothing: a factor of 0."""
 
+NOTHING = {"mu_cell": NO_EFFECT, "j0": 0.0, "phi_A": 0.0, "k_I": 0.0}
+"""Constants where cells do nothing: neither act, nor flare, nor are killed."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -113,7 +116,7 @@ def mix(fits: Mapping[str, Fit], weights: Mapping[str, float], draws: int = MOST
         rows = np.linspace(0, most[name] - 1, count).round().astype(int)
         own = dict(zip(*fit.constants[:1], fit.constants[1][rows].T, strict=True))
         if STRUCTURES[name].inert:
-            own["mu_cell"] = np.full(count, NO_EFFECT)
+            own |= {n: np.full(count, value) for n, value in NOTHING.items()}
         values.append(
             np.column_stack([own[n] if n in own else np.full(count, registry()[n].value) for n in names])
         )

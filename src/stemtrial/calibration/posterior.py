@@ -9,7 +9,9 @@ import ast
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -89,7 +91,7 @@ class Posterior:
     def label(self) -> str:
         """How every output says where its constants come from."""
         trials = self.about["trials"]
-        return f"fitted to {trials} trials of {self.indication}, posterior {self.fingerprint[:8]}"
+        return f"calibrated on {trials} trials of {self.indication}, posterior {self.fingerprint[:8]}"
 
     @property
     def structure_weights(self) -> Mapping[str, float]:
@@ -175,13 +177,24 @@ def read(path: Path) -> Posterior:
         content = path.read_bytes()
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             about = json.loads(archive.read("about.json"))
+            if not isinstance(about, dict):
+                raise ValueError("about.json is no mapping")
             values, coordinates, structure = (
                 np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
                 for name in ("values", "coordinates", "structure")
             )
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", file=str(path))) from None
-    except (zipfile.BadZipFile, KeyError, ValueError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+    ):
         raise InputError(
             Problem("is not a posterior", file=str(path), hint="write one with `stemtrial fit`")
         ) from None

@@ -68,7 +68,7 @@ ASSUMED = "this model; weakly informative"
 LEARNED: tuple[Learned, ...] = (
     Learned("ctx_Emax", 9.46, 0.25, True, "points", "mean contextual response at baseline pain 50", WEN),
     Learned("ctx_slope", 0.0323, 0.4, True, "1/point", "its change per point of baseline pain", WEN),
-    Learned("tau_ctx", 6.0, 0.5, True, "points", "between-trial SD of the contextual response", WEN),
+    Learned("tau_ctx", 6.0, 0.5, True, "points", "between-trial scale of the contextual response (SD 1.21 times)", WEN),
     Learned("k_B", 0.061, 0.4, True, "1/d", "onset of the contextual response", WEN),
     Learned("omega_k_B", 0.832, 0.25, True, "-", "between-trial SD of ln k_B", WEN),
     Learned("mu_cell", 0.0, 0.7, False, "-", "mean over trials of ln cell effect", ASSUMED),

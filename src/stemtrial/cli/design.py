@@ -36,6 +36,9 @@ def design(
             "--out", help="Folder for a report, with boundaries and what drives the chance of success."
         ),
     ] = None,
+    posterior: Annotated[
+        Path | None, typer.Option("--posterior", help="A posterior of your own; by default the shipped one.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
@@ -49,6 +52,7 @@ def design(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from stemtrial.calibration.belief import belief
     from stemtrial.documents import Document
     from stemtrial.trial.declared import declared
     from stemtrial.trial.protocol import Trial
@@ -57,7 +61,9 @@ def design(
 
     started = time.perf_counter()
     source = Document.read(trial)
-    plan = planned(source.validate(Trial), source)
+    protocol = source.validate(Trial)
+    known = belief(protocol.indication, posterior) if posterior else None
+    plan = planned(protocol, source, known=known)
     if out is not None:
         claim(out)
     control, treated = (plan.trial.arms[arm].n for arm in plan.trial.question.compare[::-1])

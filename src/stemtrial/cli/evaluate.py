@@ -11,7 +11,6 @@ import typer
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from stemtrial.calibration.belief import Belief
     from stemtrial.candidate.explain import Origin
 
 
@@ -60,6 +59,7 @@ def evaluate(
     """
     from datetime import date
 
+    from stemtrial.calibration.belief import belief
     from stemtrial.candidate.assessment import assess
     from stemtrial.candidate.explain import explain as trace
     from stemtrial.candidate.intake import read_candidates
@@ -74,7 +74,7 @@ def evaluate(
     evidence = load()
     documents = [
         assess(
-            intake, evidence, constants(posterior, intake.record.indication), seed, draws, also or ()
+            intake, evidence, belief(intake.record.indication, posterior), seed, draws, also or ()
         ).to_dict()
         for intake in found
     ]
@@ -91,26 +91,6 @@ def evaluate(
         from stemtrial.cli.evaluate_view import show
 
         show(documents, pages)
-
-
-def constants(posterior: Path | None, indication: str) -> "Belief":
-    """Return the constants of a posterior file, or what the package has for the indication."""
-    if posterior is None:
-        from stemtrial.calibration.belief import belief
-
-        return belief(indication)
-    from stemtrial.calibration.posterior import read
-
-    fitted = read(posterior)
-    if fitted.indication != indication:
-        raise InputError(
-            Problem(
-                f"was fitted to {fitted.indication}, not to {indication}",
-                field="--posterior",
-                value=str(posterior),
-            )
-        )
-    return fitted
 
 
 def write(documents: list[dict[str, Any]], folder: Path) -> list[Path]:

@@ -41,6 +41,9 @@ def simulate(
     patients: Annotated[
         bool, typer.Option("--patients", help="Also write patients.parquet, a row a patient.")
     ] = False,
+    posterior: Annotated[
+        Path | None, typer.Option("--posterior", help="A posterior of your own; by default the shipped one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
 ) -> None:
     """Simulate a trial: operating characteristics, report and everything to repeat them."""
@@ -73,6 +76,7 @@ def simulate(
             Numerics(dtype=np.float64 if precision is Precision.double else np.float32, device=device.value),
             patients,
             lambda stage, done: bar.update(task, description=stages[stage], completed=done),
+            posterior,
         )
     if as_json:
         typer.echo(json.dumps(summary, allow_nan=False))

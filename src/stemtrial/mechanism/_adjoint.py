@@ -1,6 +1,8 @@
 """Written by ``python -m stemtrial.mechanism.adjoint``; do not edit: change the equations instead."""
 
 # ruff: noqa
+# mypy: ignore-errors
+# fmt: off
 import numpy as np
 
 from stemtrial.compiled import inline, jit, wide_vectors

@@ -98,14 +98,14 @@ def adjoint_lines(
     Returns
     -------
     lines, derivatives
-        The code itself followed by its derivative, and by wanted name the name that holds it (``None`` where the
-        results do not depend on it).
+        The code as far as its derivative needs it, then that; by wanted name, the name that holds it (``None``
+        where the results do not depend on it).
 
     Examples
     --------
     >>> code, bar = adjoint_lines(["t0 = x * x"], ["t0"], ["x"])
     >>> code
-    ['t0 = x * x', 'r0 = y0 * x', 'r1 = y0 * x', 'r2 = r0 + r1']
+    ['r0 = y0 * x', 'r1 = y0 * x', 'r2 = r0 + r1']
     >>> bar
     {'x': 'r2'}
     """
@@ -126,6 +126,8 @@ def _offsets(*lengths: int) -> list[int]:
 HEADER = '''"""Written by ``python -m stemtrial.mechanism.adjoint``; do not edit: change the equations instead."""
 
 # ruff: noqa
+# mypy: ignore-errors
+# fmt: off
 import numpy as np
 
 from stemtrial.compiled import inline, jit, wide_vectors

@@ -6,6 +6,7 @@ JAX sees one operation whose value and derivative come from compiled code (:mod:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,17 @@ _ACTING = equations.INPUTS.index("route")
 LANES = _adjoint.LANES
 """Patients by whom an arm is represented."""
 
-DEPENDENCE: dict[str, set[Kind]] = {
-    **dict.fromkeys(("j0", "k_j"), {Kind.CELLS}),
-    **dict.fromkeys(("I_max", "A50", "k_cs"), {Kind.STEROID}),
-    **dict.fromkeys(("h_max", "k_a", "k_e"), {Kind.HYALURONIC_ACID}),
-    "eps_N": {Kind.NSAID},
-    "eps_para": {Kind.PARACETAMOL},
-    **dict.fromkeys(("om_N", "tau_N"), {Kind.NSAID, Kind.PARACETAMOL}),
-    "k_op": {Kind.OPIOID},
-    **dict.fromkeys(("k_on", "k_off"), {Kind.EXERCISE}),
+_KINDS: Mapping[str, tuple[Kind, ...]] = {
+    "j0 k_j": (Kind.CELLS,),
+    "I_max A50 k_cs": (Kind.STEROID,),
+    "h_max k_a k_e": (Kind.HYALURONIC_ACID,),
+    "eps_N": (Kind.NSAID,),
+    "eps_para": (Kind.PARACETAMOL,),
+    "om_N tau_N": (Kind.NSAID, Kind.PARACETAMOL),
+    "k_op": (Kind.OPIOID,),
+    "k_on k_off": (Kind.EXERCISE,),
 }
+DEPENDENCE = {name: frozenset(kinds) for names, kinds in _KINDS.items() for name in names.split()}
 """On which kinds of event each constant of the inputs bears, apart from the contexts."""
 
 
@@ -78,7 +80,7 @@ class Steps:
             horizon = max(visits)
             switches = {d for d in schedule.switches() if 0 < d < horizon}
             nodes = sorted({0.0, *visits, *switches})
-            for start, stop in zip(nodes[:-1], nodes[1:], strict=True):
+            for start, stop in pairwise(nodes):
                 if start in switches:
                     switched = start
                 steps = grid.steps(start, stop, switched)
@@ -121,7 +123,7 @@ class Steps:
     def _relevant(self) -> np.ndarray:
         """Which constants of the inputs bear on each arm and are uncertain at all, (arms, INPUT_CONSTANTS)."""
         bears = [
-            DEPENDENCE.get(name, set()) if registry()[name].level == "uncertain" else set()
+            DEPENDENCE.get(name, frozenset()) if registry()[name].level == "uncertain" else frozenset()
             for name in inputs.INPUT_CONSTANTS
         ]
         return np.array([[bool(kinds & schedule.actions) for kinds in bears] for schedule in self.schedules])

@@ -150,6 +150,8 @@ class NumericalError(Document):
 
     max_points: float = Field(ge=0)
     checked_patients: int = Field(ge=0)
+    screened_patients: int = Field(ge=0)
+    refinement: int = Field(ge=1)
     tolerance: float = Field(gt=0)
 
 

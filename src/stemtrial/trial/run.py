@@ -19,8 +19,9 @@ import numpy as np
 from stemtrial import __version__
 from stemtrial.compiled import is_cached
 from stemtrial.documents import Document
-from stemtrial.errors import InputError, NumericalError, Problem
-from stemtrial.mechanism import reference
+from stemtrial.calibration.belief import Belief, belief
+from stemtrial.errors import InputError, Problem
+from stemtrial.mechanism.accuracy import Accuracy, Sample, suited_grid
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.population.patients import People, enrol
 from stemtrial.simulation import PATIENTS_A_BATCH, STANDARD_NUMERICS, Numerics, Store, in_batches, spans
@@ -34,44 +35,35 @@ from stemtrial.trial.replicates import Cast, Plan, courses, simulate
 TOLERANCE = 0.05
 """Largest error of the time grid that a run may have, points of pain."""
 
-CHECKED_PATIENTS = 8
-"""Patients of each arm whose course is compared with the adaptive reference."""
+SCREENED_PATIENTS = 4096
+"""Patients of each arm, about, on whom the time grid is tried before a run."""
+
+SCREENED_REPLICATES = 1024
 
 COURSE_REPLICATES = 200
 """Replicates behind the time-course figures."""
 
 
-def numerical_error(plan: Plan, seed: int) -> dict[str, float | int]:
-    """Compare the courses of some of the run's own patients with the adaptive reference integration.
-
-    Returns
-    -------
-    dict
-        ``max_points``, ``checked_patients`` and ``tolerance``.
+def suited(plan: Plan, seed: int, replicates: int) -> Accuracy:
+    """Choose the time grid on some of the run's own patients, against the adaptive reference integration.
 
     Raises
     ------
     NumericalError
-        Where the error exceeds ``TOLERANCE``.
+        Where the error exceeds ``TOLERANCE`` however short the steps.
     """
     trial = plan.trial
-    replicates = np.arange(CHECKED_PATIENTS)
-    drawn = plan.belief.draw(seed, replicates)
-    days = [m * DAYS_PER_MONTH for m in trial.visits_months]
-    worst, checked = 0.0, 0
+    ids = np.arange(min(replicates, SCREENED_REPLICATES))
+    drawn = plan.belief.draw(seed, ids)
+    samples = {}
     for arm, given in plan.schedules.items():
-        people = People.draw(trial.population, seed, replicates, plan.first_patient(arm), 1)
+        each = min(trial.arms[arm].n, -(-SCREENED_PATIENTS // len(ids)))
+        people = People.draw(trial.population, seed, ids, plan.first_patient(arm), each)
         patients = enrol(people, drawn, autologous=given.allogeneic is False)
-        found = reference.worst_error(
-            patients.states, patients.constants, drawn, given, plan.numerics.grid, plan.numerics.dtype, days,
-            [(int(r), 0) for r in replicates], advance=plan.numerics.advance(),
-        )  # fmt: skip
-        worst, checked = max(worst, found.points), checked + len(replicates)
-    if not worst <= TOLERANCE:
-        raise NumericalError(
-            f"the time grid is off by {worst:.3g} points of pain from the adaptive reference; allowed: {TOLERANCE}"
-        )
-    return {"max_points": worst, "checked_patients": checked, "tolerance": TOLERANCE}
+        samples[arm] = Sample(patients.states, patients.constants, drawn, given)
+    days = [m * DAYS_PER_MONTH for m in trial.visits_months]
+    numerics = plan.numerics
+    return suited_grid(samples, numerics.grid, numerics.dtype, days, TOLERANCE, numerics.advance())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -130,10 +122,12 @@ def seal(folder: Path, command: str, trial: Trial, identity: Mapping[str, Any], 
     write_json(folder / "manifest.json", manifest)
 
 
-def planned(trial: Trial, source: Document, numerics: Numerics = STANDARD_NUMERICS) -> Plan:
+def planned(
+    trial: Trial, source: Document, numerics: Numerics = STANDARD_NUMERICS, known: Belief | None = None
+) -> Plan:
     """Make a trial ready; problems name the file and the line."""
     try:
-        return Plan.of(trial, numerics)
+        return Plan.of(trial, numerics, known)
     except InputError as error:
         places = [
             (p, (int(k) if k.isdecimal() else k for k in (p.field or "").split("."))) for p in error.problems
@@ -153,6 +147,7 @@ def run(
     numerics: Numerics = STANDARD_NUMERICS,
     patients: bool = False,
     progress: Callable[[str, int], None] = lambda stage, done: None,
+    posterior: Path | None = None,
 ) -> dict[str, Any]:
     """Simulate a trial and write its run folder.
 
@@ -176,6 +171,8 @@ def run(
         Whether to write the rows of all simulated patients, ``patients.parquet``.
     progress
         Called with the stage and the replicates finished.
+    posterior
+        A posterior of one's own; else the shipped one, and the prior where there is none.
 
     Returns
     -------
@@ -190,7 +187,7 @@ def run(
     started = time.perf_counter()
     source = Document.read(path)
     trial = source.validate(Trial)
-    plan = planned(trial, source, numerics)
+    plan = planned(trial, source, numerics, belief(trial.indication, posterior) if posterior else None)
     folder = folder.absolute()
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +203,15 @@ def run(
     store = Store(folder.with_name(f".{folder.name}.partial"), key)
 
     progress("check" if is_cached() else "compile", 0)
-    error = numerical_error(plan, seed)
+    found = suited(plan, seed, replicates)
+    plan = replace(plan, numerics=replace(plan.numerics, grid=found.grid))
+    error = {
+        "max_points": found.error.points,
+        "checked_patients": found.checked,
+        "screened_patients": found.screened,
+        "refinement": found.refinement,
+        "tolerance": TOLERANCE,
+    }
     largest = max(arm.n for arm in trial.arms.values())
 
     def keep(ids: np.ndarray, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord]) -> None:
@@ -243,6 +248,7 @@ def run(
                 [store.path(ids, ".parquet") for ids in spans(replicates, batch)], made / "patients.parquet"
             )
         command = f"stemtrial simulate {path} --replicates {replicates} --seed {seed}"
+        command += "" if posterior is None else f" --posterior {posterior}"
         seal(made, command, trial, identity, summary["wall_seconds"])
         render(made)
         made.chmod(0o755)
