@@ -27,9 +27,7 @@ def numbers(example: Path) -> dict[str, float | list[float]]:
 
 def examples() -> list[Path]:
     """Trial files among the shipped examples."""
-    return [
-        path for path in sorted((ROOT / "examples").glob("*.yaml")) if "arms" in Document.read(path).data
-    ]
+    return [path for path in sorted((ROOT / "examples").glob("*.yaml")) if "arms" in Document.read(path).data]
 
 
 def everything() -> dict[str, dict[str, float | list[float]]]:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from stemtrial import __version__
+from stemtrial.calibration.belief import Belief, belief
 from stemtrial.compiled import is_cached
 from stemtrial.documents import Document
-from stemtrial.calibration.belief import Belief, belief
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.accuracy import Accuracy, Sample, suited_grid
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
