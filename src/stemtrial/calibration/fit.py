@@ -16,7 +16,7 @@ from stemtrial.calibration.arms import Arms, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fitmodel import FitModel
-from stemtrial.calibration.sampling import Chain, Sampler
+from stemtrial.calibration.sampling import Chain, Sampler, in_this_thread
 from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION
 from stemtrial.calibration.structures import STRUCTURES, Structure
 from stemtrial.errors import NotCredibleError
@@ -116,6 +116,7 @@ class Fit:
     @cached_property
     def constants(self) -> tuple[tuple[str, ...], np.ndarray]:
         """Names and values of the constants of all draws, (draws, names)."""
+        in_this_thread()
         import jax
         import jax.numpy as jnp
 

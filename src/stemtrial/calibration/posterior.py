@@ -94,10 +94,10 @@ class Posterior:
         return f"calibrated on {trials} trials of {self.indication}, posterior {self.fingerprint[:8]}"
 
     @property
-    def structure_weights(self) -> Mapping[str, float]:
-        """Weights of the rival structures."""
+    def structure_weights(self) -> Mapping[str, float] | None:
+        """Weights of the rival structures, or ``None`` where they have not been compared."""
         weights: Mapping[str, float] = self.about["structure_weights"]
-        return weights
+        return weights if len(weights) > 1 else None
 
     @cached_property
     def _at(self) -> dict[str, int]:
@@ -122,7 +122,7 @@ class Posterior:
     def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
         """Posterior mean of every constant, in a trial without effects of its own, within the weightiest structure."""
         result = prior.typical(replicates)
-        weights = self.structure_weights
+        weights = self.about["structure_weights"]
         best = max(weights, key=lambda name: weights[name])
         rows = self.values[np.array([s == best for s in self.structures])].astype(float)
         table = registry()

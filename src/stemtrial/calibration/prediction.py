@@ -12,6 +12,7 @@ import numpy as np
 from stemtrial.calibration.arms import Reading, TrialArm
 from stemtrial.calibration.fitmodel import FREEDOM, SHARED_ERROR, FitModel
 from stemtrial.calibration.observed import Asked
+from stemtrial.calibration.sampling import in_this_thread
 from stemtrial.calibration.structures import PARACRINE, Structure
 
 
@@ -59,8 +60,7 @@ def predict(
     """
     import jax
 
-    jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    in_this_thread()
     import jax.numpy as jnp
 
     order: list[int] = []

@@ -63,6 +63,18 @@ class Chain:
     step: float
 
 
+def in_this_thread() -> None:
+    """Make JAX compute in double precision and in the thread that asks.
+
+    A computation that calls compiled code back must not wait for a thread that waits for the computation; JAX looks at
+    this when it first computes in a process.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
 class Sampler:
     """The No-U-Turn sampler (Hoffman and Gelman 2014; NumPyro's) for one fit model, compiled once.
 
@@ -77,11 +89,7 @@ class Sampler:
     """
 
     def __init__(self, model: FitModel, warmup: int, deepest: int = DEEPEST) -> None:
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        # A computation that calls back must not wait for a thread that waits for the computation.
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
+        in_this_thread()
         self.model, self.warmup, self.deepest = model, warmup, deepest
 
     @cached_property

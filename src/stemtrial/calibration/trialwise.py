@@ -16,6 +16,7 @@ from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.observed import Asked
 from stemtrial.calibration.prediction import Predicted, predict
 from stemtrial.calibration.psis import LeaveOneOut, leave_one_out, psis, threshold
+from stemtrial.calibration.sampling import in_this_thread
 
 DRAWS = 400
 PROPOSALS = 40
@@ -84,6 +85,7 @@ class Trialwise:
 
 def trialwise(fit: Fit, seed: int, draws: int = DRAWS, proposals: int = PROPOSALS) -> Trialwise:
     """Integrate the effects of every trial out of its likelihood, for some draws of a fit."""
+    in_this_thread()
     import jax
     import jax.numpy as jnp
 

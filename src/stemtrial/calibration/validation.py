@@ -174,6 +174,10 @@ class Refitted:
     divergences: int
 
 
+def _silent(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
 @dataclass(eq=False)
 class Mechanism:
     """The mechanism as a predictor of trials left out.
@@ -193,7 +197,7 @@ class Mechanism:
     parts: Mapping[str, Trialwise]
     seed: int
     refits: Refits | None = None
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None
+    progress: Callable[[str, int, int], None] = field(default_factory=lambda: _silent)
     done: list[Refitted] = field(default_factory=list)
 
     def __post_init__(self) -> None:

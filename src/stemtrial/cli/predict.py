@@ -79,7 +79,8 @@ def predict(
         typer.echo(json.dumps({
             "predictions": str(out), "draws": None if draws is None else str(draws), "seed": seed, "samples": samples,
             "posterior": {name: {"label": known.label, "fingerprint": known.fingerprint,
-                                 "structure_weights": dict(known.structure_weights)} for name, known in used.items()},
+                                 "structure_weights": dict(known.about["structure_weights"])}
+                          for name, known in used.items()},
             "rows": told,
         }, allow_nan=False))  # fmt: skip
         return

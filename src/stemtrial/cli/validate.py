@@ -111,14 +111,18 @@ def on_trials(
     found: "FitFolder", samples: int, seed: int, work: Path, refit: bool
 ) -> "tuple[Predictive, LeftOutTrials, Mechanism]":
     """Check a fit on its own trials and on each trial left out."""
+    from stemtrial.calibration.sampling import in_this_thread
     from stemtrial.calibration.trialwise import DRAWS as MOST
     from stemtrial.calibration.trialwise import trialwise
     from stemtrial.calibration.validation import Mechanism, Refits, left_out, posterior_predictive
     from stemtrial.cli.calibrating import bar
 
+    in_this_thread()
     with bar() as progress:
         task = progress.add_task("predicting the fitted trials", total=None)
-        predictive = posterior_predictive(found.fits, found.posterior.structure_weights, samples, seed)
+        predictive = posterior_predictive(
+            found.fits, found.posterior.about["structure_weights"], samples, seed
+        )
         progress.update(task, description="reweighting without each trial")
         parts = {name: trialwise(each, seed, min(samples, MOST)) for name, each in found.fits.items()}
         mechanism = Mechanism(

@@ -35,7 +35,7 @@ NOTES = (
 
 def notes(plan: Plan) -> list[str]:
     """How the numbers of a run are to be read: where its constants come from, then :data:`NOTES`."""
-    fitted = plan.belief.structure_weights is not None
+    fitted = not plan.belief.label.startswith("prior")
     source = "posterior" if fitted else "prior"
     origin = (
         f"Constants are drawn from a posterior, {plan.belief.label}; what trials cannot tell comes from prior ranges."
@@ -54,7 +54,7 @@ def structure_weights(plan: Plan) -> Json:
     """Weights of the rival structures of the model, or a ``status`` where they were not compared."""
     known = plan.belief.structure_weights
     if known is None:
-        return {"paracrine": 1.0, "status": "prior: rival structures not compared"}
+        return {"paracrine": 1.0, "status": "rival structures not compared"}
     return dict(known)
 
 
