@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stemtrial.calibration.belief import belief
+
 STEMTRIAL = Path(sys.executable).with_name("stemtrial")
 
 
@@ -20,7 +22,7 @@ def test_json_has_curves_answers_and_the_label(example):
     )
     assert found.returncode == 0, found.stderr
     document = json.loads(found.stdout)
-    assert document["calibration"] == "prior, not calibrated"
+    assert document["calibration"] == belief("knee_oa").label
     assert document["curves"].keys() == {"assurance", "power", "type_one_error"}
     assert document["months"] == [1, 3, 6, 9, 12]
     for curves in document["curves"].values():
@@ -36,7 +38,7 @@ def test_text_says_when_a_target_is_out_of_reach(example):
     found = stemtrial("design", example, "--target", 0.99, "--seed", 1, "--replicates", 60, "--max-n", 100)
     assert found.returncode == 0, found.stderr
     assert "not reached; the largest trial considered has" in found.stdout
-    assert "prior, not calibrated" in found.stdout
+    assert "calibrated on" in found.stdout
 
 
 def test_a_target_off_the_scale_is_refused(example):
@@ -70,7 +72,7 @@ def test_a_folder_with_the_report_of_a_design(example, tmp_path):
         "Stopping boundaries",
         "Where trials stop",
         "What drives",
-        "not calibrated",
+        "calibrated on",
     ):
         assert words in page
     assert "<script" not in page

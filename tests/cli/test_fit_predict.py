@@ -104,7 +104,7 @@ def test_joint_draws_give_the_summaries(predicted):
     [
         (HEAD + "t,p,knee_oa,prp,,,,,open,20,50,6,\nt,o,knee_oa,prp,,,,,open,20,50,12,\n",
          ["row 1", "row 2", "prp has no input in the model"]),
-        (HEAD.replace("note", "change_mean") + NEW[0], ["change_mean", "is a column of the predictions"]),
+        (HEAD.replace("note", "change_mean") + NEW[0], ["change_mean", "is not a known column"]),
         (HEAD + NEW[0].replace("knee_oa", "disc_degeneration"), ["posterior was fitted to knee_oa"]),
         (HEAD + NEW[0].replace(",6,", ",six,"), ["row 1", "time_months", "is not a number"]),
     ],

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from stemtrial.calibration.belief import belief
+
 STEMTRIAL = Path(sys.executable).with_name("stemtrial")
 
 
@@ -56,14 +58,14 @@ def test_summary_has_the_keys_of_the_contract(folder):
     for probability in ("assurance", "power", "type_one_error"):
         assert 0 <= found[probability]["value"] <= 1
         assert found[probability]["mc_se"] > 0
-    assert found["calibration"] == "prior, not calibrated"
+    assert found["calibration"] == belief("knee_oa").label
     assert found["expected_n"] == 240
     assert found["numerical_error"]["max_points"] <= found["numerical_error"]["tolerance"]
 
 
-def test_every_output_says_that_nothing_is_calibrated(folder):
+def test_every_output_says_where_its_constants_come_from(folder):
     for name in ("summary.json", "report.json", "report.html"):
-        assert "not calibrated" in (folder / name).read_text(encoding="utf-8").lower()
+        assert belief("knee_oa").label in (folder / name).read_text(encoding="utf-8")
 
 
 def test_manifest_lists_the_files_with_their_digests(folder):
@@ -111,7 +113,7 @@ def test_the_table_shows_the_comparator_first_and_the_parts_apart(example, tmp_p
     text = found.stdout
     first = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert first.index("saline") < first.index("cells")
-    for words in ("contextual", "specific", "assurance", "type I error", "prior, not calibrated", "Seed 1"):
+    for words in ("contextual", "specific", "assurance", "type I error", "calibrated on", "Seed 1"):
         assert words in text
 
 

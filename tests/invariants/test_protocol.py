@@ -19,7 +19,7 @@ from stemtrial.mechanism.treatments import SOURCES_OF_PRODUCT, TREATMENTS, Cours
 from stemtrial.population.spec import SD_MARGIN, largest_sd
 from stemtrial.trial.protocol import Trial
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("knee_oa_*.yaml"))
 
 
 def number(low: float, high: float, **options: Any) -> st.SearchStrategy[float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemtrial.calibration.belief import Prior
 from stemtrial.report import figures
 from stemtrial.report.boundaryplot import boundary_plot
 from stemtrial.report.chancecurves import chance_curves
@@ -76,8 +77,9 @@ class Fitted:
 
 
 def test_notes_say_where_the_constants_come_from(small):
-    assert "not fitted to trials" in notes(small)[0]
-    assert "prior" in structure_weights(small)["status"]
+    unfitted = replace(small, belief=Prior())
+    assert "not fitted to trials" in notes(unfitted)[0]
+    assert "not compared" in structure_weights(unfitted)["status"]
     fitted = replace(small, belief=Fitted())
     assert "fitted to 12 trials" in notes(fitted)[0]
     assert not any("whole prior" in note for note in notes(fitted))
