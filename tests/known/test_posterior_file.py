@@ -61,7 +61,7 @@ def test_round_trip(posterior, file):
     assert posterior.structure_weights == ABOUT["structure_weights"]
     assert posterior.indication == "knee_oa"
     assert posterior.fingerprint == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert posterior.label == f"fitted to 31 trials of knee_oa, posterior {posterior.fingerprint[:8]}"
+    assert posterior.label == f"calibrated on 31 trials ({posterior.fingerprint[:8]})"
 
 
 def test_same_content_same_bytes_and_no_other_file(file, tmp_path):

@@ -91,7 +91,7 @@ class Posterior:
     def label(self) -> str:
         """How every output says where its constants come from."""
         trials = self.about["trials"]
-        return f"calibrated on {trials} trials of {self.indication}, posterior {self.fingerprint[:8]}"
+        return f"calibrated on {trials} trials ({self.fingerprint[:8]})"
 
     @property
     def structure_weights(self) -> Mapping[str, float] | None:

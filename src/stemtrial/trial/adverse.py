@@ -2,7 +2,7 @@ r"""Adverse events of simulated patients, drawn from the risks that published ar
 
 The model has no harms of its own. An event of a category happens to a patient with the share of patients that had one
 in published arms with the same treatment (:func:`stemtrial.trial.harms.expected_harms`). The share itself is uncertain:
-every virtual trial draws its own from the Beta distribution with parameters :math:`e+\tfrac12` and :math:`n-e+\tfrac12`
+every virtual trial draws its own from the Beta distribution with parameters :math:`e+1/2` and :math:`n-e+1/2`
 for e events in n patients. Categories are drawn apart from each other, from pain, and from leaving the trial.
 """
 

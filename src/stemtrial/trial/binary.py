@@ -177,7 +177,7 @@ def cochran_mantel_haenszel(
     r"""Compare two arms over strata.
 
     In stratum k with n patients let a and b be those of the experimental arm with and without the outcome, c and d
-    those of the comparator. The common odds ratio is :math:`\sum ad/n \big/ \sum bc/n` (Mantel and Haenszel 1959,
+    those of the comparator. The common odds ratio is :math:`(\sum ad/n) / (\sum bc/n)` (Mantel and Haenszel 1959,
     *JNCI* 22:719), the variance of its logarithm that of Robins, Breslow and Greenland (1986, *Biometrics* 42:311),
     and the statistic :math:`(|\sum a - E a| - h)^2 / \sum \mathrm{Var}\,a` given all margins.
 
