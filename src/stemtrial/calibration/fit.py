@@ -39,7 +39,7 @@ class Settings:
 
     chains: int = 4
     warmup: int = 250
-    draws: int = 450
+    draws: int = 900
     seed: int = 1
 
 

@@ -38,7 +38,7 @@ def fit(
     structure: Annotated[
         StructureName, typer.Option("--structure", help="One structure, or all, compared and mixed.")
     ] = StructureName.all,
-    draws: Annotated[int, typer.Option("--draws", min=25, max=100_000, help="Draws of each chain.")] = 450,
+    draws: Annotated[int, typer.Option("--draws", min=25, max=100_000, help="Draws of each chain.")] = 900,
     warmup: Annotated[
         int, typer.Option("--warmup", min=25, max=100_000, help="Iterations before them.")
     ] = 250,
