@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.sampling import Chain, Sampler, in_this_thread
-from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION
+from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION, Learned
 from stemtrial.calibration.structures import STRUCTURES, Structure
 from stemtrial.errors import NotCredibleError
+from stemtrial.mechanism.parameters import Parameter
 
 MOST_R_HAT = 1.01
 LEAST_ESS = 400.0
@@ -128,6 +130,22 @@ class Fit:
         values = jax.jit(jax.vmap(lambda z: model.constants(model.parts(z)).take(names)))(jnp.asarray(flat))
         return names, np.asarray(values)
 
+    @property
+    def quantities(self) -> tuple[Parameter | Learned, ...]:
+        """Everything that trials share, in the order of its coordinates."""
+        standard = self.model.standard
+        return (*standard.parameters, *standard.learned)
+
+    def values(self, z: np.ndarray) -> np.ndarray:
+        """Values of :attr:`quantities` at coordinates, (shared,); each rises with its own coordinate alone."""
+        standard = self.model.standard
+        count = len(standard.parameters)
+        in_this_thread()
+        found = standard.constants(z[:count], z[count:])
+        return np.asarray(
+            found.take([q.symbol if isinstance(q, Parameter) else q.name for q in self.quantities])
+        )
+
     def contraction(self) -> list[dict[str, Any]]:
         """How far the data moved each quantity from its prior, most moved first.
 
@@ -135,27 +153,23 @@ class Fit:
         its posterior mean: what stays near 0 in both is prior.
         """
         shared = self.draws.reshape(-1, self.model.dimension)[:, : self.shared]
-        learned = (*LEARNED, *self.model.structure.learned)
-        names = [p.symbol for p in self.model.standard.parameters] + [q.name for q in learned]
-        meanings = [p.meaning for p in self.model.standard.parameters] + [q.meaning for q in learned]
-        units = [p.unit for p in self.model.standard.parameters] + [q.unit for q in learned]
-        at = {name: i for i, name in enumerate(self.constants[0])}
+        low, median, high = (self.values(z) for z in np.quantile(shared, (0.025, 0.5, 0.975), axis=0))
         rows = []
-        for i, name in enumerate(names):
-            z = shared[:, i]
-            values = (
-                self.constants[1][:, at[name]] if name in at else learned[i - len(names)].median * np.ones(1)
-            )
-            contraction, shift = 1 - z.var(), z.mean()
+        for i, quantity in enumerate(self.quantities):
+            contraction, shift = float(1 - shared[:, i].var()), float(shared[:, i].mean())
             rows.append(
                 {
-                    "name": name, "meaning": meanings[i], "unit": units[i],
-                    "q025": float(np.quantile(values, 0.025)), "median": float(np.median(values)),
-                    "q975": float(np.quantile(values, 0.975)),
-                    "contraction": float(contraction), "shift": float(shift),
+                    "name": quantity.symbol if isinstance(quantity, Parameter) else quantity.name,
+                    "meaning": quantity.meaning,
+                    "unit": quantity.unit,
+                    "q025": float(low[i]),
+                    "median": float(median[i]),
+                    "q975": float(high[i]),
+                    "contraction": contraction,
+                    "shift": shift,
                     "status": "learned" if contraction > 0.3 or abs(shift) > 0.7 else "prior",
                 }
-            )  # fmt: skip
+            )
         return sorted(rows, key=lambda row: -max(row["contraction"], abs(row["shift"])))
 
 
@@ -183,7 +197,6 @@ def fit(
     progress
         Called with iterations done and in all.
     """
-    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     model = FitModel.of(arms, pooled, structure)
@@ -235,6 +248,14 @@ def _chain(
 ) -> Chain:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     sampler = Sampler(FitModel(arms, pooled, STRUCTURES[structure]), settings.warmup)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent(done: int) -> None:
+        """Stop a chain whose fit was killed: it must not go on alone."""
+        if parent is not None and not parent.is_alive():
+            raise SystemExit(1)
+
+    file = folder / f"chain-{k}.npz"
     return sampler.chain(
-        settings.seed * 1000 + k, settings.draws, sampler.shape(), file=folder / f"chain-{k}.npz"
+        settings.seed * 1000 + k, settings.draws, sampler.shape(), file=file, progress=end_with_parent
     )

@@ -104,24 +104,16 @@ def contraction_rows(fitted: Fitted) -> list[dict[str, Any]]:
 
 def constants(fit: Fit) -> list[dict[str, Any]]:
     """Return every quantity before and after a fit, as the page of a fit takes it."""
-    standard, shared = fit.model.standard, fit.draws.reshape(-1, fit.model.dimension)[:, : fit.shared]
-    count = len(standard.parameters)
+    shared = fit.draws.reshape(-1, fit.model.dimension)[:, : fit.shared]
     probabilities = (0.025, 0.5, 0.975)
-
-    def values(z: np.ndarray) -> np.ndarray:
-        found = standard.constants(z[:count], z[count:])
-        return np.asarray(
-            found.take([p.symbol for p in standard.parameters] + [q.name for q in standard.learned])
-        )
-
     # every quantity rises with its own number, so its quantiles are those of the number, mapped
     before = np.sort(
-        [values(np.full(fit.shared, z)) for z in (-1.959963984540054, 0.0, 1.959963984540054)], axis=0
+        [fit.values(np.full(fit.shared, z)) for z in (-1.959963984540054, 0.0, 1.959963984540054)], axis=0
     )
-    after = np.sort([values(q) for q in np.quantile(shared, probabilities, axis=0)], axis=0)
+    after = np.sort([fit.values(q) for q in np.quantile(shared, probabilities, axis=0)], axis=0)
     contraction = np.minimum(1 - shared.var(axis=0), 1.0)
     rows = []
-    items: list[Any] = [*standard.parameters, *standard.learned]
+    items: Sequence[Any] = fit.quantities
     for i, item in enumerate(items):
         logs = getattr(item, "log", getattr(item, "scale", "") == "log")
         rows.append(

@@ -190,7 +190,6 @@ def read(path: Path) -> Posterior:
         zlib.error,
         struct.error,
         EOFError,
-        NotImplementedError,
         RuntimeError,
         KeyError,
         ValueError,
