@@ -1,6 +1,6 @@
 """Speed of the virtual-patient engine, beside other tools in the same run and at equal accuracy.
 
-    python benchmarks/engine.py [--json] [--quick] [--startup]
+    python benchmarks/engine.py [--json] [--quick]
 
 Every tool integrates patients of the same two arms over 24 months with six visits: saline, and two doses of donor
 cells. Its tolerance is the loosest of a decade ladder whose error stays below 0.05 points of pain at every visit on the
@@ -88,16 +88,16 @@ def shares(replicates):
         simulate(plan, 1, np.arange(first, first + batch))
     profile.disable()
     total = time.perf_counter() - start
-    cumulative = {}
+    cumulative: dict[tuple[str, str], float] = {}
     for (file, _, name), (_, _, _, spent, _) in pstats.Stats(profile).stats.items():
         cumulative[Path(file).stem, name] = cumulative.get((Path(file).stem, name), 0) + spent
     integration = cumulative["cohort", "_integrate"]
     parts = {
         "integration": integration,
-        "draws": cumulative["replicates", "cast"]
-        + cumulative["prior", "draw"]
+        "draws": cumulative["plan", "cast"]
+        + cumulative["posterior", "draw"]
         + cumulative["patients", "enrol"],
-        "analysis": cumulative["replicates", "analyse"] + cumulative["replicates", "_reduce"],
+        "analysis": cumulative["plan", "analyse"] + cumulative["replicates", "_reduce"],
     }
     parts["observation, dropout, rescue"] = cumulative["conduct", "conduct_arm"] - integration
     parts["rest"] = total - sum(parts.values())
@@ -201,6 +201,7 @@ def main():
     }  # a child's peak counts its parent's size
     table, ratios, rates = measure(options.quick)
     result = {
+        "table": table,
         "patients_per_second": {" | ".join(map(str, key)): rate for key, rate in rates.items()},
         "ratios": {
             name: {" | ".join(k) if isinstance(k, tuple) else k: v for k, v in by.items()}
