@@ -108,6 +108,32 @@ def test_medicines_taken_now_in_both_releases(system, code, finding):
     assert len(stopped.unmapped) == 1
 
 
+@pytest.mark.parametrize(
+    ("system", "code", "finding"),
+    [
+        (codes.ATC, "M01AE01", "nsaid"),  # ibuprofen
+        (codes.ATC, "M01AX05", None),  # glucosamine stands among the NSAIDs and is none
+        (codes.ATC, "B01AX05", "anticoagulant"),  # fondaparinux
+        (codes.ATC, "B01AX07", None),  # caplacizumab
+        (codes.ATC, "B01AC06", None),  # acetylsalicylic acid against platelets
+        (codes.RXNORM, "1037042", "anticoagulant"),  # dabigatran etexilate
+    ],
+)
+def test_neighbours_in_a_classification_are_told_apart(system, code, finding):
+    assert codes.medicine(system, code) == finding
+
+
+def test_first_beginning_of_a_code_that_fits_counts():
+    found = {code: codes.condition(codes.ICD10[0], code) for code in ("M06.0", "M06.1", "M06.4", "M46.36")}
+    assert found == {
+        "M06.0": "rheumatoid_arthritis", "M06.1": "other_inflammatory_arthritis",
+        "M06.4": "other_inflammatory_arthritis", "M46.36": "spinal_infection",
+    }  # fmt: skip
+    assert {codes.SMOKER[code] for code in ("LA18976-3", "LA18977-1", "LA18981-3", "LA18982-1")} == {
+        "current"
+    }
+
+
 def test_procedures_carry_their_day_and_their_side():
     def done(system, code, side=None, **when):
         site = {"bodySite": [coded(codes.SNOMED, side)]} if side else {}

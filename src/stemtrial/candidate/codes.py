@@ -3,6 +3,20 @@
 LOINC for observations, SNOMED CT and ICD-10 for conditions, ATC and RxNorm (ingredients) for medicines, SNOMED CT for
 procedures. A code that is not listed is not guessed from its text or its neighbours. What no published code says (such
 as a Kellgren-Lawrence grade) can be given under :data:`LOCAL`, whose codes are the fields and findings of the record.
+
+Every code was held against a public source that prints its meaning beside it:
+
+- LOINC observations: public value sets, and laboratory catalogues with a LOINC column;
+- LOINC answers on smoking and pregnancy: value sets of the International Patient Summary;
+- SNOMED CT conditions, results and sides: value sets of HL7 implementation guides (International Patient Summary, US
+  Core, vital records), and code lists that print the name;
+- SNOMED CT procedures: 609588000, value sets of registers of joint replacement; 309431009, one seed list only;
+- ATC groups: the index of the WHO Collaborating Centre for Drug Statistics Methodology;
+- RxNorm ingredients: the drug table of CPIC; 5640, 7258, 8638, 8640, 1037042, 1114195 and 1364430 in code lists that
+  print the ingredient;
+- ICD-10 and ICD-10-CM: titles of the categories in browsers of the classifications.
+
+SNOMED CT itself is licensed and was not at hand: a code that has become inactive since is not noticed.
 """
 
 from collections.abc import Mapping
@@ -29,7 +43,8 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "1920-8": "ast",
     "10230-1": "ejection_fraction",
 }
-"""LOINC codes of numbers with a unit."""
+"""LOINC codes of numbers with a unit: body-mass index, height, weight (any, measured), HbA1c (any method, by HPLC, by
+IFCC), creatinine in serum (mass, substance), ALT, AST, left ventricular ejection fraction."""
 
 PAIN_0_10: Final = "72514-3"
 """LOINC: pain severity, 0-10 verbal numeric rating."""
@@ -39,12 +54,13 @@ SMOKING: Final = "72166-2"
 """LOINC: tobacco smoking status."""
 
 SEROLOGY: Final[Mapping[str, str]] = {"5195-3": "hepatitis_b", "16128-1": "hepatitis_c", "56888-1": "hiv"}
-"""LOINC codes of tests that are positive or negative. Antibodies alone do not tell past from present infection."""
+"""LOINC codes of tests that are positive or negative: HBsAg, antibodies to hepatitis C, HIV 1 and 2 antibodies with p24
+antigen. Antibodies alone do not tell past from present infection."""
 
 POSITIVE: Final = {"10828004": True, "260373001": True, "260385009": False, "260415000": False}
 """SNOMED CT: positive, detected; negative, not detected."""
 PREGNANT: Final = {"77386006": True, "60001007": False, "LA15173-0": True, "LA26683-5": False}
-"""SNOMED CT and LOINC answers."""
+"""SNOMED CT and LOINC answers: pregnant, not pregnant."""
 SMOKER: Final = {
     "266919005": "never",
     "8517006": "former",
@@ -53,7 +69,9 @@ SMOKER: Final = {
     "LA18978-9": "never",
     "LA15920-4": "former",
     "LA18976-3": "current",
-    "LA18977-7": "current",
+    "LA18977-1": "current",
+    "LA18981-3": "current",
+    "LA18982-1": "current",
 }
 """SNOMED CT and LOINC answers."""
 
@@ -75,13 +93,18 @@ CONDITIONS: Final[Mapping[str, str]] = {
     "85828009": "autoimmune_disease",
     "192970008": "cauda_equina",
 }
-"""SNOMED CT codes of conditions. Only the code itself is read: its subtypes are not known here."""
+"""SNOMED CT codes of conditions: osteoarthritis of knee, degeneration of lumbar intervertebral disc, rheumatoid
+arthritis, gout, infective arthritis, malignant neoplastic disease, fibromyalgia, osteoporosis, HIV infection, viral
+hepatitis B and C, pregnancy, blood coagulation disorder, immunodeficiency disorder, autoimmune disease, cauda equina
+syndrome. Only the code itself is read: its subtypes are not known here."""
 
 CONDITION_STEMS: Final[tuple[tuple[str, str], ...]] = (
     ("M17", "indication knee_oa"),
     ("M51.36", "indication disc_degeneration"),
     ("M51.37", "indication disc_degeneration"),
     ("M05", "rheumatoid_arthritis"),
+    ("M06.1", "other_inflammatory_arthritis"),
+    ("M06.4", "other_inflammatory_arthritis"),
     ("M06", "rheumatoid_arthritis"),
     ("M10", "crystal_arthritis"),
     ("M11", "crystal_arthritis"),
@@ -109,9 +132,11 @@ CONDITION_STEMS: Final[tuple[tuple[str, str], ...]] = (
     ("Z34", "pregnant"),
     ("G83.4", "cauda_equina"),
     ("M46.2", "spinal_infection"),
+    ("M46.3", "spinal_infection"),
     ("M46.4", "spinal_infection"),
 )
-"""Beginnings of ICD-10 codes."""
+"""Beginnings of ICD-10 codes, the first that fits counts: adult-onset Still disease (M06.1) and inflammatory
+polyarthropathy (M06.4) stand among rheumatoid arthritis and are not that."""
 
 EVER: Final = {"malignancy": "previous_malignancy", "septic_arthritis": "septic_arthritis"}
 """What a condition that is over stands for; other conditions that are over say nothing of today."""
@@ -121,17 +146,25 @@ MEDICINE_STEMS: Final[tuple[tuple[str, str], ...]] = (
     ("B01AB", "anticoagulant"),
     ("B01AE", "anticoagulant"),
     ("B01AF", "anticoagulant"),
+    ("B01AX05", "anticoagulant"),
     ("L04A", "immunosuppressant"),
     ("H02A", "systemic_corticosteroid"),
     ("N02A", "opioid"),
-    ("M01A", "nsaid"),
+    ("M01AA", "nsaid"),
+    ("M01AB", "nsaid"),
+    ("M01AC", "nsaid"),
+    ("M01AE", "nsaid"),
+    ("M01AG", "nsaid"),
+    ("M01AH", "nsaid"),
 )
-"""Beginnings of ATC codes. Inhibitors of platelets (B01AC) are not anticoagulants."""
+"""Beginnings of ATC codes. Inhibitors of platelets (B01AC) are not anticoagulants, and glucosamine, chondroitin and
+others of M01AX are no NSAIDs; of B01AX, fondaparinux alone is read."""
 
 MEDICINES: Final[Mapping[str, str]] = {
     "11289": "anticoagulant",
     "1364430": "anticoagulant",
     "1114195": "anticoagulant",
+    "1037042": "anticoagulant",
     "6851": "immunosuppressant",
     "1256": "immunosuppressant",
     "8640": "systemic_corticosteroid",
@@ -144,11 +177,11 @@ MEDICINES: Final[Mapping[str, str]] = {
     "140587": "nsaid",
     "3355": "nsaid",
 }
-"""RxNorm ingredients: warfarin, apixaban, rivaroxaban; methotrexate, azathioprine; prednisone, prednisolone; morphine,
-oxycodone, tramadol; ibuprofen, naproxen, celecoxib, diclofenac."""
+"""RxNorm ingredients: warfarin, apixaban, rivaroxaban, dabigatran etexilate; methotrexate, azathioprine; prednisone,
+prednisolone; morphine, oxycodone, tramadol; ibuprofen, naproxen, celecoxib, diclofenac."""
 
 PROCEDURES: Final[Mapping[str, str]] = {"609588000": "knee_replacement", "309431009": "knee_arthroscopy"}
-"""SNOMED CT codes of operations."""
+"""SNOMED CT codes of operations: total replacement of the knee, arthroscopy of the knee joint."""
 
 SIDES: Final = {
     "7771000": "left",
