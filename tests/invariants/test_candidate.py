@@ -137,7 +137,7 @@ def test_outside_the_participants_there_is_text_and_no_number() -> None:
     for option in result.options:
         assert (option.course, option.duration) == ((), None)
         assert option.text
-        assert option.harms or option.harms_note
+        assert bool(option.harms) != bool(option.harms_note)
     update = follow_up(person, CELLS, [Visit(1, pain=50)], KNOWN, 3, particles=1000)
     assert (update.seen, update.ahead) == ((), ())
     assert update.text == result.applicability.text

@@ -92,7 +92,8 @@ def test_distance_is_that_of_mahalanobis() -> None:
         ({}, "inside"),
         ({"bmi": 37}, "edge"),
         ({"bmi": 45}, "outside"),
-        ({"grade": 4}, "outside"),
+        ({"grade": 4}, "edge"),
+        ({"grade": 0}, "outside"),
         ({"age": 79.0, "bmi": 38.5, "pain": 95.0}, "outside"),
     ],
 )
@@ -100,6 +101,19 @@ def test_place_among_the_participants(values: dict[str, float], place: str) -> N
     found = applicability(Person("knee_oa", **values), participants("knee_oa"))  # type: ignore[arg-type]
     assert found.place == place
     assert found.text
+
+
+def test_a_grade_that_a_trial_admits_is_not_outside() -> None:
+    admits = [
+        r["reference_id"]
+        for r in rows("criteria")
+        if r["rule"].startswith("include_if kl_grade in") and "4" in r["rule"]
+    ]
+    people = participants("knee_oa")
+    assert people.admitted[4] == tuple(admits) == ("mautner_2023",)
+    found = applicability(Person("knee_oa", grade=4), people)
+    assert "admitted by Mautner 2023" in found.text
+    assert applicability(Person("knee_oa", grade=2), people).standings[0].admitted == ()
 
 
 def test_options_stand_in_their_order_comparators_first() -> None:
@@ -145,6 +159,7 @@ def test_combination_holds_both() -> None:
 
 def test_harms_are_those_of_the_option() -> None:
     found = {o.name: {h.treatment for h in harms(o, "knee_oa")[0]} for o in standard("knee_oa")}
+    assert found["education_exercise"] == {"exercise"}  # counted in a trial, no row of the table of harms
     marrow = found["autologous_culture_expanded_bone_marrow"]
     assert "bone_marrow_harvest" in marrow
     assert not {"fat_harvest", "ia_bmac"} & marrow

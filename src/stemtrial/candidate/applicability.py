@@ -13,6 +13,7 @@ from scipy.special import chdtrc
 
 from stemtrial.candidate.participants import Participants
 from stemtrial.candidate.person import Person
+from stemtrial.candidate.suitability import label
 from stemtrial.population.covariates import COVARIATES, correlations
 
 Place = Literal["inside", "edge", "outside"]
@@ -21,7 +22,7 @@ FAR = 0.001
 """A person is outside by all covariates together where fewer participants than this share lie as far out."""
 
 RARE = 0.01
-"""Share of the participants that a grade must have not to count as outside."""
+"""Share of the participants that a grade must have not to count as outside, unless a trial's rules admit it."""
 
 WORDS = {"age": "age", "bmi": "body-mass index", "grade": "Kellgren-Lawrence grade", "pain": "reported pain"}
 
@@ -44,6 +45,8 @@ class Standing:
         Number of arms behind the range; for the grade, the number of participants of that grade.
     place
         ``inside``; ``edge``, beyond the central 95 % of all participants; ``outside``, beyond the range of every arm.
+    admitted
+        For a grade that few participants had: trials whose rules admit it without printing how many had it.
     """
 
     covariate: str
@@ -54,6 +57,7 @@ class Standing:
     sd: float
     arms: int
     place: Place
+    admitted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,20 +144,26 @@ def _of_grade(grade: int, trials: Participants) -> Standing:
     mean = float(np.average(values, weights=counts))
     sd = float(np.average((values - mean) ** 2, weights=counts)) ** 0.5
     share = trials.grades.get(grade, 0) / total
-    place: Place = "outside" if share < RARE else "edge" if share < 0.05 else "inside"
+    admitted = trials.admitted.get(grade, ()) if share < 0.05 else ()
+    place: Place = "outside" if share < RARE and not admitted else "edge" if share < 0.05 else "inside"
     return Standing(
-        "grade", float(grade), min(usual), max(usual), mean, sd, trials.grades.get(grade, 0), place
+        "grade", float(grade), min(usual), max(usual), mean, sd, trials.grades.get(grade, 0), place, admitted
     )
 
 
 def _sentence(place: Place, standings: list[Standing], farther: float) -> str:
     named = [s for s in standings if s.place == place]
-    values = ", ".join(
-        f"{WORDS[s.covariate]} {s.value:g} (participants {s.low:.0f} to {s.high:.0f})" for s in named
-    )
+    values = ", ".join(map(_beside, named))
     if place == "inside":
         return "the participants of the trials include people like this"
     if place == "edge":
         return f"few participants of the trials were like this: {values or 'the combination is unusual'}"
     reason = values or f"fewer than {1000 * FAR:g} in 1,000 participants lie as far from the average"
     return f"outside the participants of the trials: {reason}; what they found may not hold here"
+
+
+def _beside(standing: Standing) -> str:
+    """Print a covariate beside the participants, with the trials that admit it all the same."""
+    admitted = f"; admitted by {', '.join(map(label, standing.admitted))}" if standing.admitted else ""
+    value, ends = f"{standing.value:g}", f"{standing.low:.0f} to {standing.high:.0f}"
+    return f"{WORDS[standing.covariate]} {value} (participants {ends}{admitted})"

@@ -27,6 +27,7 @@ STATEMENT: Final = (
 
 WITHOUT_OUTLOOK: Final[Mapping[str, tuple[str, ...]]] = {
     "knee_oa": (
+        "exercise",
         "nsaid",
         "corticosteroid",
         "hyaluronic_acid",

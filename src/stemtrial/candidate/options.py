@@ -209,12 +209,15 @@ def _cells(indication: str, product: Product, source: Source, origin: Origin) ->
 
 def harms(option: Option, indication: str) -> tuple[tuple[HarmLine, ...], str | None]:
     """Return the harms of an option from the evidence, and what the evidence does not count."""
-    counted = [name for name in option.harm_options if name in OPTIONS]
-    missing = [name.replace("_", " ") for name in option.harm_options if name not in OPTIONS]
     table = _harm_table(indication)
-    lines = (line for name in counted for line in table[name] if line.treatment not in option.not_counted)
-    note = f"the table of harms has no rows for {', '.join(missing)}" if missing else None
-    return tuple(lines), note
+    lines = tuple(
+        line
+        for name in option.harm_options
+        for line in table[name]
+        if line.treatment not in option.not_counted
+    )
+    missing = [name.replace("_", " ") for name in option.harm_options if not table[name]]
+    return lines, f"no row of the evidence counts harms of {', '.join(missing)}" if missing else None
 
 
 @cache

@@ -1,6 +1,6 @@
 """Who took part in the published trials: the reference population of a candidate, built from the trials' arms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
@@ -8,10 +8,12 @@ from statistics import median
 
 import numpy as np
 
+from stemtrial.candidate.rules import State, parse
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence import load
 from stemtrial.evidence.groups import usable
 from stemtrial.evidence.schema import Arm, Outcome
+from stemtrial.evidence.tables import Evidence
 from stemtrial.population.spec import Age, BaselinePain, BodyMassIndex, PopulationSpec
 
 BASELINE_INSTRUMENTS = ("VAS", "NRS", "WOMAC_pain", "KOOS_pain")
@@ -47,6 +49,8 @@ class Participants:
         Arms behind the continuous covariates ``age``, ``bmi`` and ``pain``.
     grades
         Participants of each grade, of the trials that print single grades.
+    admitted
+        Grade → trials with participants whose published rules admit it, whether or not they print single grades.
     follow_up_sd
         Median over the arms and visits of the SD of ``pain`` and of ``function`` after baseline, points of 0-100.
     """
@@ -54,6 +58,7 @@ class Participants:
     spec: PopulationSpec
     arms: Mapping[str, tuple[ArmMoments, ...]]
     grades: Mapping[int, int]
+    admitted: Mapping[int, tuple[str, ...]]
     follow_up_sd: Mapping[str, float]
 
     def residual_sd(self, construct: str) -> float:
@@ -129,7 +134,21 @@ def participants(indication: str) -> Participants:
         )
         for construct in ("pain", "function")
     }
-    return Participants(spec, found, grades, spreads)
+    return Participants(
+        spec, found, grades, _admitted(evidence, {trial.trial_id for trial in trials}), spreads
+    )
+
+
+def _admitted(evidence: Evidence, trials: Collection[str]) -> dict[int, tuple[str, ...]]:
+    """Return which of some trials admit each grade, by their rules in the table of criteria."""
+    found: dict[int, list[str]] = {}
+    for row in evidence.criteria:
+        rule = parse(row.rule)
+        if row.reference_id in trials and tuple(rule.kinds) == ("kl_grade",):
+            for grade in range(1, 5):
+                if rule.judge({"kl_grade": float(grade)}.__getitem__).state is State.MET:
+                    found.setdefault(grade, []).append(row.reference_id)
+    return {grade: tuple(names) for grade, names in sorted(found.items())}
 
 
 def _once(arms: Sequence[Arm], column: str) -> list[Arm]:

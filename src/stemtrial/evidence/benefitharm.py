@@ -31,6 +31,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "hyaluronic_acid": ("ia_hyaluronic_acid", "ia_injection_any"),
     "corticosteroid": ("ia_corticosteroid", "ia_injection_any"),
     "prp": ("prp", "ia_injection_any"),
+    "exercise": (),
     "nsaid": (
         "oral_nsaid",
         "oral_nsaid_naproxen",
@@ -47,8 +48,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "arthroscopy": ("arthroscopy",),
     "disc_cells": ("intradiscal_cell_therapy",),
 }
-"""Treatments of the harm table that belong to each option; harvesting counts for a person's own cells only, the
-events of ``ia_cell_therapy`` are printed for both kinds of cells together and stand under both."""
+"""Treatments of the harm table that belong to each option, where it has rows of any; events of trials are counted for
+every option. Harvesting counts for a person's own cells only; the events of ``ia_cell_therapy`` are printed for both
+kinds of cells together and stand under both."""
 
 _ABSOLUTE_PER_1000 = {"risk_percent": 10.0, "rate_per_1000_py": 1.0, "rd_per_1000": 1.0}
 

@@ -41,6 +41,7 @@ _CRITERIA: Final = {
 
 OPTIONS: Final = {
     "education_exercise": "Advice and exercise",
+    "exercise": "Exercise",
     "nsaid": "Anti-inflammatory pills",
     "corticosteroid": "Cortisone injection",
     "hyaluronic_acid": "Hyaluronic acid injection",
@@ -74,6 +75,7 @@ EVENTS: Final = {
 
 _NAMES: Final = {
     "education_exercise": "education and exercise",
+    "exercise": "exercise",
     "nsaid": "NSAID by mouth",
     "corticosteroid": "corticosteroid injection",
     "hyaluronic_acid": "hyaluronic acid injection",
