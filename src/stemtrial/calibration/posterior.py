@@ -108,7 +108,7 @@ class Posterior:
 
         A constant on which no published mean depends comes from its prior.
         """
-        result = prior.draw(seed, replicates)
+        result = prior.independent(seed, replicates, self._at)
         u = uniforms(seed, Stream.CONSTANTS, replicates, 1, 1, 1)[0, :, 0]
         rows = self.values[np.minimum((u * len(self.values)).astype(int), len(self.values) - 1)].astype(float)
         table = registry()

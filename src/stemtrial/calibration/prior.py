@@ -6,6 +6,7 @@ contextual response (Wen 2022) and in the effect of the cells.
 """
 
 import hashlib
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
@@ -67,6 +68,20 @@ def mean(p: Parameter) -> float:
     return float(np.exp(x)) if p.scale == "log" else float(x)
 
 
+def independent(seed: int, replicates: np.ndarray, known: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Draw the constants of each replicate but those that are known otherwise, by symbol, (replicates,)."""
+    table = registry()
+    uncertain = [p for p in table.values() if p.level == "uncertain"]
+    u = uniforms(seed, Stream.CONSTANTS, replicates, 0, 1, len(uncertain))[:, :, 0]
+    result = {
+        symbol: np.full(len(replicates), p.value) for symbol, p in table.items() if symbol not in known
+    }
+    for row, p in zip(u, uncertain, strict=True):
+        if p.symbol not in known:
+            result[p.symbol] = quantile(p, row)
+    return result
+
+
 def draw(seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
     """Draw the constants of each replicate, with the effects of its trial.
 
@@ -75,12 +90,7 @@ def draw(seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
     dict
         By symbol, (replicates,); ``ctx_Emax`` and ``k_B`` are those of the trial.
     """
-    table = registry()
-    uncertain = [p for p in table.values() if p.level == "uncertain"]
-    u = uniforms(seed, Stream.CONSTANTS, replicates, 0, 1, len(uncertain))[:, :, 0]
-    result = {symbol: np.full(len(replicates), p.value) for symbol, p in table.items()}
-    for row, p in zip(u, uncertain, strict=True):
-        result[p.symbol] = quantile(p, row)
+    result = independent(seed, replicates)
     z = normals(seed, Stream.TRIAL, replicates, 0, 1, 3)[:, :, 0]
     result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * z[0]
     result["k_B"] = result["k_B"] * np.exp(result["omega_k_B"] * z[1])
