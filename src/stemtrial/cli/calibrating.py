@@ -1,4 +1,4 @@
-"""What the verbs of calibration share: progress on stderr, folders that appear whole, and their page."""
+"""What the verbs of calibration share: folders that appear whole, and their page."""
 
 import json
 import os
@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemtrial.errors import InputError, Problem
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 class Indication(StrEnum):
@@ -20,15 +17,6 @@ class Indication(StrEnum):
 
     knee_oa = "knee_oa"
     disc_degeneration = "disc_degeneration"
-
-
-def bar() -> "Progress":
-    """Return a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def work_of(out: Path, kind: str) -> Path:

@@ -49,10 +49,9 @@ def design(
     import time
 
     import numpy as np
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from stemtrial.calibration.belief import belief
+    from stemtrial.cli.progress import bar
     from stemtrial.documents import Document
     from stemtrial.trial.declared import declared
     from stemtrial.trial.protocol import Trial
@@ -73,14 +72,17 @@ def design(
     sizes = sorted({int(round(n / 2) * 2) for n in np.geomspace(smallest, largest, STEPS)})
     shares = [s for s in SHARES if first * (control + treated) * min(s, 1 - s) >= 4.5]
     cores = workers or os.cpu_count() or 1
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("sizes", total=replicates)
-        found = search(plan, sizes, replicates, seed, cores, lambda n: bar.update(task, completed=n), shares)
+    with bar() as progress:
+        task = progress.add_task("sizes", total=replicates)
+        found = search(
+            plan, sizes, replicates, seed, cores, lambda n: progress.update(task, completed=n), shares
+        )
         own = None
         if out is not None:
-            task = bar.add_task("as declared", total=replicates)
-            own = declared(plan, target, replicates, seed, cores, lambda n: bar.update(task, completed=n))
+            task = progress.add_task("as declared", total=replicates)
+            own = declared(
+                plan, target, replicates, seed, cores, lambda n: progress.update(task, completed=n)
+            )
     document = _document(found, target, seed, replicates, plan.belief.label) | (
         {"declared": own} if own else {}
     )

@@ -38,17 +38,18 @@ def export(
     ] = False,
 ) -> None:
     """Export the simulated patients of a run for analysis elsewhere: ADaM-like data sets or NONMEM-like records."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from stemtrial.cli.progress import bar
     from stemtrial.trial.export import export as write
 
     span = _span(replicates)
-    columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with bar() as progress:
+        task = progress.add_task("exporting", total=None)
         found = write(
-            run, out, format.value, span, lambda done, total: bar.update(task, completed=done, total=total)
+            run,
+            out,
+            format.value,
+            span,
+            lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:
         typer.echo(json.dumps({"out": str(out), "rows": found.rows, "harms_counted": found.harms}))

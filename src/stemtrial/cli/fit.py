@@ -61,8 +61,9 @@ def fit(
     from stemtrial.calibration.preview import preview
     from stemtrial.calibration.structures import STRUCTURES
     from stemtrial.calibration.trialwise import trialwise
-    from stemtrial.cli.calibrating import bar, claim, cores, finish, whole_folder, work_of
+    from stemtrial.cli.calibrating import claim, cores, finish, whole_folder, work_of
     from stemtrial.cli.output import command_line
+    from stemtrial.cli.progress import bar
     from stemtrial.evidence import load
 
     started = time.perf_counter()
@@ -111,7 +112,7 @@ def sample(
     """Sample a structure with a bar, and refuse draws that have not converged; what was drawn is kept."""
     from stemtrial.calibration.fit import fit as run
     from stemtrial.calibration.structures import STRUCTURES
-    from stemtrial.cli.calibrating import bar
+    from stemtrial.cli.progress import bar
 
     try:
         with bar() as progress:

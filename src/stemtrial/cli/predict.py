@@ -38,7 +38,7 @@ def predict(
     """Predict the observed means of arms: uncertainty of the model, between trials and of sampling included."""
     from stemtrial.calibration.armfile import read_prediction_file
     from stemtrial.calibration.predicting import COLUMNS, Predictions, predict_file
-    from stemtrial.cli.calibrating import bar
+    from stemtrial.cli.progress import bar
 
     rows = read_prediction_file(arms)
     header, lines, numbers = table_of(arms, COLUMNS)

@@ -51,8 +51,8 @@ def simulate(
 
     import numpy as np
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from stemtrial.cli.progress import bar
     from stemtrial.report import write
     from stemtrial.simulation import Numerics
     from stemtrial.trial.run import run
@@ -63,9 +63,8 @@ def simulate(
         "simulate": "simulating",
         "report": "writing the report",
     }
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=replicates)
+    with bar() as running:
+        task = running.add_task("reading", total=replicates)
         summary = run(
             trial,
             replicates,
@@ -75,7 +74,7 @@ def simulate(
             write,
             Numerics(dtype=np.float64 if precision is Precision.double else np.float32, device=device.value),
             patients,
-            lambda stage, done: bar.update(task, description=stages[stage], completed=done),
+            lambda stage, done: running.update(task, description=stages[stage], completed=done),
             posterior,
         )
     if as_json:

@@ -115,7 +115,7 @@ def on_trials(
     from stemtrial.calibration.trialwise import DRAWS as MOST
     from stemtrial.calibration.trialwise import trialwise
     from stemtrial.calibration.validation import Mechanism, Refits, left_out, posterior_predictive
-    from stemtrial.cli.calibrating import bar
+    from stemtrial.cli.progress import bar
 
     in_this_thread()
     with bar() as progress:
@@ -144,7 +144,7 @@ def on_trials(
 def on_simulated(fits: int, seed: int, workers: int, work: Path) -> "Simulated":
     """Check the inference on truths that are known."""
     from stemtrial.calibration.simulated import Length, calibrate
-    from stemtrial.cli.calibrating import bar
+    from stemtrial.cli.progress import bar
 
     with bar() as progress:
         task = progress.add_task("fitting simulated readings", total=fits)
