@@ -31,7 +31,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "knee_oa_cells_vs_saline.yaml
 
 
 def threaded(work, dtype, threads, seconds):
-    """Patients per second of the whole integration, inputs and readings of pain included; a thread takes whole batches."""
+    """Patients per second of the whole integration, with inputs and readings of pain; a thread takes whole batches."""
     best, until = np.inf, time.perf_counter() + seconds
     with ThreadPoolExecutor(threads) as pool:
         while time.perf_counter() < until:

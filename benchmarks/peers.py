@@ -87,16 +87,6 @@ def case(arm, groups, patients):
     return Case(given, dict(found.states), dict(found.constants), shared)
 
 
-def slice_groups(work, groups):
-    """The same case with some of the groups."""
-    return Case(
-        work.schedule,
-        {k: v[groups] for k, v in work.states.items()},
-        {k: v[groups] for k, v in work.patient.items()},
-        {k: np.asarray(v)[groups] for k, v in work.shared.items()},
-    )
-
-
 def days():
     return [m * DAYS_PER_MONTH for m in VISITS]
 
