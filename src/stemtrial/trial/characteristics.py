@@ -8,7 +8,7 @@ import numpy as np
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
 from stemtrial.simulation import Results
-from stemtrial.trial import operating
+from stemtrial.trial import operating, secondary
 from stemtrial.trial.harms import detectable
 from stemtrial.trial.operating import probability, spread
 from stemtrial.trial.replicates import IMPROVEMENTS, RESPONSES, Plan
@@ -117,6 +117,7 @@ def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
         "estimands": operating.estimands(plan, results),
         "factorial": operating.factorial(plan, results),
         "dose_response": operating.dose_response(plan, results),
+        "secondary": secondary.summary(plan, results),
         "duration": operating.time(results),
         "cost": operating.cost(plan, results),
         "structure_weights": structure_weights(plan),

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from stemtrial.simulation import Results
-from stemtrial.trial.alongside import alongside
+from stemtrial.trial import secondary
+from stemtrial.trial.alongside import alongside, judge
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.looks import Verdict
 from stemtrial.trial.plan import ARM_STRIDE, SMALL_SAMPLE, Cast, Plan
@@ -72,8 +73,8 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         return followed[prefix][trial.comparator], followed[prefix][trial.experimental]
 
     by_visit = plan.analyse(*compared(""))
-    verdicts = {"": plan.verdict(*compared(""), final=by_visit[last])}
-    verdicts |= {prefix: plan.verdict(*compared(prefix)) for prefix in ("null_", "typical_")}
+    verdicts = {"": judge(plan, followed[""], final=by_visit[last])}
+    verdicts |= {prefix: judge(plan, followed[prefix]) for prefix in ("null_", "typical_")}
     drawn = plan.belief.draw(seed, replicates)
     (context, total), (other_context, other_total) = (
         plan.gains(records[arm], drawn) for arm in (trial.experimental, trial.comparator)
@@ -90,6 +91,7 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         results |= {f"{prefix}{k}": v for k, v in _ended(verdict).items()}
         results |= {f"{prefix}{k}": v for k, v in ends(plan, verdict, seed, replicates).items()}
     results |= alongside(plan, followed, verdicts, lambda e: scenarios(plan, casts, seed, replicates, e))
+    results |= secondary.analyse(plan, casts, followed)
     for arm, record in records.items():
         context, total = plan.gains(record, drawn)
         twin = twins[arm]

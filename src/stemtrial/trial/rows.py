@@ -20,7 +20,8 @@ def table(
 ) -> "pa.Table":
     """One row a patient: identity, covariates, readings by instrument and month, leaving and rescue.
 
-    Readings after a patient left are null, as a trial would have them. ``left_by_month`` is the first visit missed
+    Readings are stored in double precision, so that an analysis of the rows gives the estimates of the run. Those after
+    a patient left are null, as a trial would have them. ``left_by_month`` is the first visit missed
     and ``rescue_month`` the visit at which rescue medicine began; of other intercurrent events the protocol declares,
     ``KIND_month`` is the first visit by which it had happened, also after the patient left. Null where it never did.
     """
@@ -38,12 +39,12 @@ def table(
             ).dictionary_decode(),
             "patient": np.tile(np.arange(shape[1], dtype=np.int32), shape[0]),
         }
-        for name, form in (("age", np.float32), ("bmi", np.float32), ("female", bool), ("grade", np.int8)):
+        for name, form in (("age", np.float64), ("bmi", np.float64), ("female", bool), ("grade", np.int8)):
             columns[name] = getattr(covariates, name).ravel().astype(form)
         for name in INSTRUMENTS:
-            columns[f"{name}_0"] = record.baseline[name].ravel().astype(np.float32)
+            columns[f"{name}_0"] = record.baseline[name].ravel().astype(np.float64)
             for v, month in enumerate(months):
-                values = record.readings[name][v].ravel().astype(np.float32)
+                values = record.readings[name][v].ravel().astype(np.float64)
                 columns[f"{name}_{month:g}"] = pa.array(values, mask=~record.present[v].ravel())
         columns["left_by_month"] = _first(~record.present, months)
         # A patient is marked as rescued from the visit after the start; the last visit cannot start one that counts.
@@ -60,7 +61,7 @@ def _first(happened: np.ndarray, months: np.ndarray) -> "pa.Array":
     import pyarrow as pa
 
     ever = happened.any(axis=0)
-    return pa.array(months[happened.argmax(axis=0)].ravel().astype(np.float32), mask=~ever.ravel())
+    return pa.array(months[happened.argmax(axis=0)].ravel(), mask=~ever.ravel())
 
 
 def write(part: Path, rows: "pa.Table") -> None:
