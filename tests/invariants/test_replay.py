@@ -71,11 +71,11 @@ def test_patients_of_a_replay_are_the_rows_of_the_run(example, tmp_path):
     assert [(p.arm, p.patient) for p in one.patients] == list(rows.index)
     for patient in one.patients:
         row = rows.loc[(patient.arm, patient.patient)]
-        assert np.float32(patient.age) == row["age"]
-        assert np.float32(patient.baseline) == row["VAS_0"]
+        assert patient.age == row["age"]
+        assert patient.baseline == row["VAS_0"]
         for month, value in patient.readings.items():
             stored = row[f"VAS_{month:g}"]
-            assert np.isnan(stored) if value is None else np.float32(value) == stored
+            assert np.isnan(stored) if value is None else value == stored
         for name in ("left_by_month", "rescue_month"):
             value = getattr(patient, name)
             assert np.isnan(row[name]) if value is None else value == row[name]

@@ -66,8 +66,8 @@ def questionnaires(subjects: Subjects) -> "pa.Table":
 
     Where the estimand counts something else than the reading, a derived record stands beside it (``DTYPE``).
 
-    The records with ``ANL02FL`` are those of the main analysis: analysed by it, they give the estimate of the virtual
-    trial, to the single precision in which readings are stored.
+    The records with ``ANL02FL`` are those of the main analysis with all patients: analysed by it, they give the
+    estimate of the virtual trial at its end.
     """
     trial, question = subjects.trial, subjects.trial.question
     instruments = [*INSTRUMENTS, *(["NRS"] if question.endpoint.instrument == "NRS" else [])]
@@ -170,8 +170,9 @@ def adverse_events(subjects: Subjects) -> "pa.Table":
     found: list[tuple[np.ndarray, adverse.Risk]] = []
     for index, arm in enumerate(trial.ordered_arms):
         risks = adverse.published_risks(trial, arm)
-        happened = adverse.events(risks, subjects.seed, replicates, index * ARM_STRIDE, trial.arms[arm].n)
         own = np.flatnonzero(subjects.rows["arm"] == index)
+        places = 1 + int(subjects.rows["patient"][own].max(initial=0))
+        happened = adverse.events(risks, subjects.seed, replicates, index * ARM_STRIDE, places)
         for risk, yes in zip(risks, happened, strict=True):
             found.append((own[yes[group[own], subjects.rows["patient"][own]]], risk))
     who = np.concatenate([np.zeros(0, int), *(rows for rows, _ in found)])

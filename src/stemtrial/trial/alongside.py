@@ -3,27 +3,20 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from stemtrial.simulation import Results
-from stemtrial.trial import multiplicity
+from stemtrial.trial.analysis import Comparison
 from stemtrial.trial.armmeans import contrasts
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.doseresponse import Range, mcp_mod
 from stemtrial.trial.looks import Verdict
 from stemtrial.trial.plan import Plan
 from stemtrial.trial.question import Estimand
+from stemtrial.trial.sharing import SharedVerdict, Sharing, together
 
 Followed = Mapping[str, Mapping[str, ArmRecord]]
 """What was seen by prefix of the scenario and by arm."""
-
-ADJUST = {
-    "holm": multiplicity.holm,
-    "hochberg": multiplicity.hochberg,
-    "fixed_sequence": multiplicity.fixed_sequence,
-    "bonferroni": multiplicity.bonferroni,
-}
-
 
 FACTORIAL = np.array([[-0.5, 0.5, -0.5, 0.5], [-0.5, -0.5, 0.5, 0.5], [1.0, -1.0, -1.0, 1.0]])
 """Contrasts of the arms with neither, cells, exercise and both: effect of cells, of exercise, and their interaction."""
@@ -58,7 +51,7 @@ def alongside(
     question = plan.trial.question
     results: dict[str, np.ndarray] = {}
     if question.also_compare:
-        results |= _comparisons(plan, followed, verdicts)
+        results |= _comparisons(verdicts)
     if question.factorial is not None:
         for prefix, arms in followed.items():
             crossed = contrasts(plan, [arms[name] for name in question.factorial.arms], FACTORIAL)
@@ -81,26 +74,48 @@ def alongside(
     return results
 
 
-def _comparisons(plan: Plan, followed: Followed, verdicts: Mapping[str, Verdict]) -> dict[str, np.ndarray]:
-    """Compare every pair of arms; ``rejected`` holds what is shown when all share alpha, (replicates, comparisons).
+def judge(
+    plan: Plan,
+    arms: Mapping[str, ArmRecord],
+    estimand: Estimand | None = None,
+    final: Comparison | None = None,
+) -> Verdict:
+    """Look at the comparisons of the question as often as it wants and stop by its rules.
 
-    The success of the trial becomes that of its main comparison among them.
+    Parameters
+    ----------
+    plan
+        The trial.
+    arms
+        What was seen by arm; the first patients of each are those recruited first.
+    estimand
+        That of the trial unless another is named.
+    final
+        Analysis of the main comparison with all patients, where it is known already.
+
+    Returns
+    -------
+    Verdict
+        A :class:`~stemtrial.trial.sharing.SharedVerdict` where several comparisons share alpha.
     """
-    question, results = plan.trial.question, {}
-    assert question.multiplicity is not None
-    adjust = ADJUST[question.multiplicity]
-    for prefix, main in verdicts.items():
-        arms = followed[prefix]
-        found = [main.found]
-        found += [
-            plan.analyse(arms[comparator], arms[experimental], visits=[plan.main_visit])[0]
-            for experimental, comparator in question.also_compare
-        ]
-        p = np.stack([ndtr(-plan.looks.statistic(c)) for c in found], axis=1)
-        rejected = adjust(p) < question.level
-        results[f"{prefix}estimates"] = np.stack([c.estimate for c in found], axis=1)
-        results[f"{prefix}rejected"] = rejected
-        results[f"{prefix}success"] = rejected[:, 0]
+    question = plan.trial.question
+    main = plan.verdict(arms[plan.trial.comparator], arms[plan.trial.experimental], estimand, final)
+    sharing = Sharing.of(question)
+    if sharing is None:
+        return main
+    others = [plan.verdict(arms[c], arms[e], estimand).looks for e, c in question.also_compare]
+    return together(plan.looks, sharing, [main.looks, *others])
+
+
+def _comparisons(verdicts: Mapping[str, Verdict]) -> dict[str, np.ndarray]:
+    """Reduce what became of every comparison; arrays (replicates, comparisons), ``z`` with the looks as third axis."""
+    results = {}
+    for prefix, found in verdicts.items():
+        assert isinstance(found, SharedVerdict)
+        results[f"{prefix}estimates"] = found.estimates
+        results[f"{prefix}rejected"] = found.shared.rejected
+        results[f"{prefix}shown_at"] = found.shared.shown_at
+        results[f"{prefix}z"] = found.statistics
     return results
 
 
@@ -109,9 +124,9 @@ def _estimand(plan: Plan, followed: Followed, estimand: Estimand) -> dict[str, n
     comparator, experimental = plan.trial.comparator, plan.trial.experimental
     results = {}
     for prefix, arms in followed.items():
-        verdict = plan.verdict(arms[comparator], arms[experimental], estimand)
-        results[f"{estimand}/{prefix}estimate"] = verdict.found.estimate
-        results[f"{estimand}/{prefix}success"] = verdict.shown
+        ended = judge(plan, arms, estimand)
+        results[f"{estimand}/{prefix}estimate"] = ended.found.estimate
+        results[f"{estimand}/{prefix}success"] = ended.shown
     arms = followed["typical_"]
     complete = plan.analyse(
         arms[comparator], arms[experimental], None, estimand, [plan.main_visit], complete=True

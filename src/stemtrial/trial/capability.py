@@ -68,9 +68,12 @@ def _no_boundaries(trial: Trial) -> Iterator[Problem]:
     if trial.question.interim is None:
         return
     from stemtrial.trial.looks import Looks
+    from stemtrial.trial.sharing import Sharing
 
     try:
         _ = Looks.of(trial.question).bounds
+        if (sharing := Sharing.of(trial.question)) is not None:
+            _ = sharing.critical
     except InputError as error:
         for problem in error.problems:
             yield replace(problem, field=f"question.interim.{problem.field}")

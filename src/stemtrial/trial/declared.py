@@ -39,7 +39,8 @@ def declared(
     -------
     dict
         ``n``, the three probabilities, ``type_one_error_at_margin``, ``sample_size``, ``looks``, ``estimation``,
-        ``misleading``, ``duration`` and ``cost`` as in the summary of a run; ``boundary_factor``
+        ``misleading``, ``comparisons``, ``together``, ``factorial``, ``dose_response``, ``duration`` and ``cost`` as
+        in the summary of a run; ``boundary_factor``
         (:func:`stemtrial.trial.operating.boundary_factor`); ``mean_chance`` and ``drivers``
         (:mod:`stemtrial.trial.drivers`); ``power_function``, chance of success by true ``benefit``
         (:func:`stemtrial.trial.operating.power_function`), and ``detectable_benefit``, where it reaches the target.
@@ -57,6 +58,10 @@ def declared(
         "looks": operating.looks(plan, results),
         "estimation": operating.estimation(plan, results),
         "misleading": operating.misleading(plan, results),
+        "comparisons": operating.comparisons(plan, results),
+        "together": operating.together(plan, results),
+        "factorial": operating.factorial(plan, results),
+        "dose_response": operating.dose_response(plan, results),
         "duration": operating.time(results),
         "cost": operating.cost(plan, results),
         "boundary_factor": operating.boundary_factor(plan, results),

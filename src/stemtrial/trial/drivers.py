@@ -71,6 +71,8 @@ def first_order(x: np.ndarray, y: np.ndarray, bins: int) -> float:
 def chance(plan: Plan, results: Results) -> np.ndarray:
     """Chance of each replicate's trial to succeed at its last look, given its true difference, (replicates,).
 
+    It is that of the main comparison, tested alone with all of alpha.
+
     From the true difference of its patients and the standard error of its estimate; chance in the readings is averaged
     over, chance in who is enrolled is not.
     """

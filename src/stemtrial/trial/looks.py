@@ -64,6 +64,10 @@ def _futility(rule: Futility | None) -> FutilityRule | None:
 def design(question: Question) -> GroupSequential:
     """Return the group-sequential design of a question; a trial without interim looks has one look, at its end.
 
+    Equivalence is shown where both one-sided tests reject at the same look, each with all of the one-sided level and
+    boundaries of its own: the repeated confidence interval of the look lies within the margins (Jennison & Turnbull
+    2000, *Group Sequential Methods*, ch. 6 and 9). Its design is therefore one-sided.
+
     Raises
     ------
     InputError
@@ -78,13 +82,15 @@ def design(question: Question) -> GroupSequential:
     >>> boundaries(design(question)).upper.round(3).tolist()
     [2.797, 1.977]
     """
-    interim = question.interim
+    interim, alpha, sides = question.interim, question.alpha, question.sides
+    if question.margin.kind == "equivalence":
+        alpha, sides = question.level, 1
     if interim is None:
-        return GroupSequential((1.0,), question.alpha, question.sides, OBRIEN_FLEMING)
+        return GroupSequential((1.0,), alpha, sides, OBRIEN_FLEMING)
     return GroupSequential(
         (*interim.at, 1.0),
-        question.alpha,
-        question.sides,
+        alpha,
+        sides,
         _efficacy(interim, question.alpha),
         _futility(interim.futility),
         interim.futility is not None and interim.futility.kind == "binding",
@@ -93,20 +99,20 @@ def design(question: Question) -> GroupSequential:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """How each replicate ended, arrays (replicates,) unless said otherwise.
+    """How the main comparison of each replicate ended, arrays (replicates,) unless said otherwise.
 
     Attributes
     ----------
     found
-        Estimate at the look at which it stopped.
+        Estimate at the look at which the trial stopped.
     shown
         Whether it showed what it was to show.
     look
-        Look at which it stopped, 0 the first.
+        Look at which the trial stopped, 0 the first.
     opposite
         Whether it stopped for, or ended with, an effect in the other direction.
     futile
-        Whether it was given up at an interim look.
+        Whether the trial was given up at an interim look: nothing was shown.
     looks
         Estimates at every look, the last one with all patients, wherever it stopped.
     z
@@ -206,12 +212,16 @@ class Looks:
         """Stop by the bounds, given the analyses of all looks."""
         z = np.stack([self.statistic(c, shift) for c in comparisons], axis=-1)
         ending = self.bounds.follow(z)
-
-        def reached(name: str) -> np.ndarray:
-            values = np.stack([getattr(c, name) for c in comparisons], axis=-1)
-            return np.take_along_axis(values, ending.look[..., None], axis=-1)[..., 0]
-
-        stopped = ending.look < self.number - 1
-        found = Comparison(reached("estimate"), reached("se"), reached("df"), reached("p"))
-        futile = stopped & ~ending.shown & ~ending.opposite
+        futile = (ending.look < self.number - 1) & ~ending.shown & ~ending.opposite
+        found = reached(comparisons, ending.look)
         return Verdict(found, ending.shown, ending.look, ending.opposite, futile, tuple(comparisons), z)
+
+
+def reached(comparisons: Sequence[Comparison], look: np.ndarray) -> Comparison:
+    """Comparison of each replicate at the look at which it ended, `look` (replicates,)."""
+
+    def at(name: str) -> np.ndarray:
+        values = np.stack([getattr(c, name) for c in comparisons], axis=-1)
+        return np.take_along_axis(values, look[..., None], axis=-1)[..., 0]
+
+    return Comparison(at("estimate"), at("se"), at("df"), at("p"))

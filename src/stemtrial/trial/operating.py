@@ -9,9 +9,11 @@ from stemtrial.errors import NumericalError
 from stemtrial.simulation import Results
 from stemtrial.trial.alongside import EFFECTS
 from stemtrial.trial.analysis import Comparison
+from stemtrial.trial.bounds import Boundaries
 from stemtrial.trial.conditional import conditional_power, predictive_power
 from stemtrial.trial.doseresponse import Range
 from stemtrial.trial.plan import Plan
+from stemtrial.trial.sharing import Sharing
 
 Json = dict[str, Any]
 
@@ -57,15 +59,23 @@ def looks(plan: Plan, results: Results) -> list[Json]:
     or for ``futility`` there, and all that end there. ``conditional_power`` and ``predictive_power`` are those of the
     trials that go on after an interim look, over all constants: the chance of success at the end if the difference is
     as observed, and if it is as a flat prior leaves it; ``null`` at the last look.
+
+    Where several comparisons share alpha, the bounds and the two powers are those of the main comparison with the share
+    with which it begins, ``shares`` holds its bounds for every share it can have, and a trial stops for efficacy where
+    it ends with any comparison shown.
     """
-    bounds, trial = plan.looks.bounds, plan.trial
+    bounds, trial = _bounds(plan), plan.trial
+    sharing = Sharing.of(trial.question)
     sizes = {name: trial.arms[name].n for name in plan.schedules}
     found = []
     for k, seen in enumerate(plan.looks.patients(list(sizes.values()))):
         stopping = {}
         for prefix, scenario in SCENARIOS.items():
             here = results[f"{prefix}look"] == k
-            shown = here & results[f"{prefix}shown"]
+            several = f"{prefix}rejected" in results
+            shown = here & (
+                results[f"{prefix}rejected"].any(axis=1) if several else results[f"{prefix}shown"]
+            )
             futile = here & results[f"{prefix}futile"]
             stopping[scenario] = {
                 "efficacy": float(shown.mean()),
@@ -82,6 +92,7 @@ def looks(plan: Plan, results: Results) -> list[Json]:
                 "efficacy_z": upper if np.isfinite(upper) else None,
                 "futility_z": lower if lower != none else None,
                 "alpha_spent": float(bounds.alpha_spent[k]),
+                "shares": None if sharing is None else _shares(sharing, k),
                 "stopping": stopping,
                 **_prospects(plan, results, k),
                 "not_analysable": int(np.isnan(results["path"][:, k, 0]).sum()),
@@ -90,13 +101,27 @@ def looks(plan: Plan, results: Results) -> list[Json]:
     return found
 
 
+def _bounds(plan: Plan) -> Boundaries:
+    """Boundaries of the main comparison, with the share of alpha with which it begins."""
+    sharing = Sharing.of(plan.trial.question)
+    return plan.looks.bounds if sharing is None else sharing.bounds(sharing.divisors[0])
+
+
+def _shares(sharing: Sharing, look: int) -> list[Json]:
+    """Efficacy bound of a look for every share of alpha that a comparison can have."""
+    bounds = {divisor: float(sharing.critical[divisor, look]) for divisor in sharing.divisors}
+    return [
+        {"share": 1 / divisor, "efficacy_z": z if np.isfinite(z) else None} for divisor, z in bounds.items()
+    ]
+
+
 def _prospects(plan: Plan, results: Results, look: int) -> Json:
     """Conditional and predictive power of the trials that go on after a look."""
     z = plan.looks.statistic(_path(results, "")[look])
     going_on = z[(results["look"] > look) & np.isfinite(z)]
     if look == plan.looks.number - 1 or not len(going_on):
         return {"conditional_power": None, "predictive_power": None}
-    bounds = plan.looks.bounds
+    bounds = _bounds(plan)
     return {
         "conditional_power": spread(conditional_power(bounds, look, going_on, None).power),
         "predictive_power": spread(predictive_power(bounds, look, going_on).power),
@@ -144,17 +169,27 @@ def estimation(plan: Plan, results: Results) -> Json:
     }
 
 
+def _success(plan: Plan, results: Results, shift: float) -> np.ndarray:
+    """Success of the trials with constants at their mean, the main difference moved, (replicates,)."""
+    path, sharing = _path(results, "typical_"), Sharing.of(plan.trial.question)
+    if sharing is None:
+        return plan.looks.end(path, shift).shown
+    z = results["typical_z"].copy()
+    z[:, 0] = np.stack([plan.looks.statistic(c, shift) for c in path], axis=-1)
+    return np.asarray(sharing.follow(z).rejected[:, 0])
+
+
 def error_at_margin(plan: Plan, results: Results) -> Json:
     """Share of trials that show what is not true, at its edge: the true difference moved to the margin.
 
     The estimates of the trials with constants at their mean are moved by what their true difference is away from the
-    margin; of two margins the one with the larger share.
+    margin; of two margins the one with the larger share. Other comparisons stay as simulated: how often they are shown
+    decides how much of alpha the main one gets.
     """
     truth = float(np.nanmean(results["typical_complete"]))
     hypothesis = plan.trial.question.margin
     edges = {hypothesis.null, -hypothesis.null} if hypothesis.kind == "equivalence" else {hypothesis.null}
-    path = _path(results, "typical_")
-    shares = [probability(plan.looks.end(path, edge - truth).shown) for edge in sorted(edges)]
+    shares = [probability(_success(plan, results, edge - truth)) for edge in sorted(edges)]
     return max(shares, key=lambda share: float(share["value"]))
 
 
@@ -184,7 +219,11 @@ def misleading(plan: Plan, results: Results) -> Json:
 
 
 def comparisons(plan: Plan, results: Results) -> list[Json]:
-    """Every comparison of the question, all sharing alpha: its estimate and its chance of being shown, by scenario."""
+    """Every comparison of the question, all sharing alpha: its estimate and its chance of being shown, by scenario.
+
+    Estimates are those at the look at which the trial ends. With interim looks, ``by_look`` says how often the
+    comparison is shown at each look, by scenario.
+    """
     found = []
     for i, (experimental, comparator) in enumerate(plan.trial.question.comparisons):
         several = bool(plan.trial.question.also_compare)
@@ -202,9 +241,19 @@ def comparisons(plan: Plan, results: Results) -> list[Json]:
                     )
                     for prefix, scenario in SCENARIOS.items()
                 },
+                "by_look": _shown_by_look(plan, results, i) if several else None,
             }
         )
     return found
+
+
+def _shown_by_look(plan: Plan, results: Results, comparison: int) -> dict[str, list[float]]:
+    return {
+        scenario: [
+            float((results[f"{prefix}shown_at"][:, comparison] == k).mean()) for k in range(plan.looks.number)
+        ]
+        for prefix, scenario in SCENARIOS.items()
+    }
 
 
 def together(plan: Plan, results: Results) -> Json | None:
@@ -224,13 +273,15 @@ def together(plan: Plan, results: Results) -> Json | None:
 
 
 def estimands(plan: Plan, results: Results) -> dict[str, Json]:
-    """Answer to the main comparison under every estimand, on the same patients; ``truth`` as in :func:`estimation`."""
+    """Answer to the main comparison under every estimand, on the same patients; ``truth`` as in :func:`estimation`.
+
+    Where several comparisons share alpha, they share it under every estimand.
+    """
     found: dict[str, Json] = {}
     for i, estimand in enumerate(plan.trial.question.estimands):
         at = "" if i == 0 else f"{estimand}/"
         chances = {
-            scenario: probability(results[f"{at}{prefix}{'shown' if i == 0 else 'success'}"])
-            for prefix, scenario in SCENARIOS.items()
+            scenario: probability(results[f"{at}{prefix}success"]) for prefix, scenario in SCENARIOS.items()
         }
         found[estimand] = {
             "estimate": spread(results[f"{at}estimate"]),
@@ -307,6 +358,8 @@ def dose_response(plan: Plan, results: Results) -> Json | None:
 def boundary_factor(plan: Plan, results: Results) -> Json:
     """Find the factor on all efficacy bounds with which the level would be exact at the margin.
 
+    Of several comparisons it is that of the main one, tested alone with all of alpha.
+
     Bounds come from normal theory; readings have ends, patients leave, and variances differ between arms. A factor
     above 1 says that the trial shows too much, below 1 that it is cautious. The interval is that of the order
     statistics of the quantile, 95 %. Two-sided trials count the side in favour of the experimental arm.
@@ -351,9 +404,9 @@ def power_function(plan: Plan, results: Results, benefits: Sequence[float]) -> l
     list of dict
         ``benefit``, ``value`` and ``mc_se``.
     """
-    truth, path = float(np.nanmean(results["typical_complete"])), _path(results, "typical_")
+    truth = float(np.nanmean(results["typical_complete"]))
     return [
-        {"benefit": float(benefit), **probability(plan.looks.end(path, -benefit - truth).shown)}
+        {"benefit": float(benefit), **probability(_success(plan, results, -benefit - truth))}
         for benefit in benefits
     ]
 

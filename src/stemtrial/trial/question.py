@@ -7,7 +7,15 @@ from pydantic import Field, model_validator
 
 from stemtrial.documents import Fault, Record, reject
 from stemtrial.mechanism.treatments import LONGEST_MONTHS
-from stemtrial.trial.rules import DoseResponse, Factorial, Hypothesis, Interim, Multiplicity
+from stemtrial.trial.rules import (
+    DoseResponse,
+    Factorial,
+    Hypothesis,
+    Interim,
+    Multiplicity,
+    Secondary,
+    StopWhen,
+)
 
 Instrument: TypeAlias = Literal["VAS", "NRS", "WOMAC_pain", "WOMAC_function", "ODI"]
 Estimand: TypeAlias = Literal["treatment_policy", "hypothetical", "composite", "while_on_treatment"]
@@ -45,12 +53,17 @@ class Question(Record):
         Further comparisons, experimental arm and comparator each; they share alpha with the first.
     multiplicity
         How they share it; needed with ``also_compare`` and refused without.
+    stop_when
+        With interim looks and several comparisons, what ends the trial: ``all_decided``, every comparison shown or
+        given up; ``main_decided``, the first one; ``any_shown``, one of them.
     also_estimands
         Estimands analysed beside the main one, on the same patients.
     factorial
         Main effects and interaction of a two-by-two design, beside the comparison.
     dose_response
         Dose-ranging by MCP-Mod, beside the comparison.
+    secondary
+        Secondary analyses: responders and the time to loss of response.
     """
 
     endpoint: Annotated[Endpoint, Field(examples=["{instrument: VAS, month: 12}"])]
@@ -90,6 +103,10 @@ class Question(Record):
     multiplicity: Annotated[
         Multiplicity | None, Field(description="how comparisons share alpha", examples=["holm"])
     ] = None
+    stop_when: Annotated[
+        StopWhen | None,
+        Field(description="what ends a trial with looks and several comparisons", examples=["all_decided"]),
+    ] = None
     also_estimands: Annotated[
         tuple[Estimand, ...],
         Field(
@@ -107,6 +124,13 @@ class Question(Record):
         ),
     ] = None
     dose_response: Annotated[DoseResponse | None, Field(description="dose-ranging by MCP-Mod")] = None
+    secondary: Annotated[
+        Secondary | None,
+        Field(
+            description="secondary analyses; none if left out",
+            examples=["{responders: [mcid, omeract_oarsi], missing: non_responder, time_to_loss: true}"],
+        ),
+    ] = None
 
     @property
     def comparisons(self) -> tuple[tuple[str, str], ...]:
@@ -151,6 +175,14 @@ class Question(Record):
                 else "is missing: how comparisons share alpha"
             )
             yield Fault(what, ("multiplicity",), hint="write it with `also_compare`, for example `holm`")
+        shares_looks = self.interim is not None and bool(self.also_compare)
+        if shares_looks != (self.stop_when is not None):
+            what = (
+                "is missing: what ends a trial with several comparisons at an interim look"
+                if shares_looks
+                else "ends nothing: it is for interim looks with several comparisons"
+            )
+            yield Fault(what, ("stop_when",), "all_decided, main_decided, any_shown")
         for i, estimand in enumerate(self.also_estimands):
             if estimand in self.estimands[: i + 1]:
                 yield Fault("is analysed already", ("also_estimands", i), hint="keep one of them")
@@ -171,15 +203,30 @@ class Question(Record):
                 ("interim", "futility"),
                 hint=f"write `sides: 1` and `alpha: {self.alpha / 2:g}`",
             )
-        if self.margin.kind == "equivalence":
-            yield Fault(
-                "cannot stop a trial that is to show equivalence",
-                ("interim",),
-                hint="leave the looks out: bounds for equivalence are not available",
-            )
         if self.also_compare:
+            yield from self._shared_look_faults()
+
+    def _shared_look_faults(self) -> Iterator[Fault]:
+        """Yield rules that would not keep the familywise error over several looks."""
+        assert self.interim is not None
+        if self.multiplicity == "hochberg":
             yield Fault(
-                "cannot be combined with several comparisons",
-                ("interim",),
-                hint="keep one comparison, or one look at the end: alpha would be shared over looks and comparisons",
+                "is not known to keep the familywise error over several looks",
+                ("multiplicity",),
+                allowed="holm, bonferroni, fixed_sequence",
+                hint="holm is the nearest that does, or keep one look at the end",
+            )
+        if (futility := self.interim.futility) is None:
+            return
+        if futility.kind == "binding":
+            yield Fault(
+                "would make the bounds of every comparison count on each being given up",
+                ("interim", "futility", "kind"),
+                allowed="non_binding, with several comparisons",
+            )
+        if futility.z is None:
+            yield Fault(
+                "has no bounds with several comparisons: they would depend on each comparison's share of alpha",
+                ("interim", "futility", "spending"),
+                hint="give bounds as `z`",
             )

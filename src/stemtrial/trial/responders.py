@@ -1,21 +1,18 @@
 """Responders: who improved enough by published definitions, and how two arms compare in their share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from stemtrial.trial.binary import OddsRatio, adjusted, cochran_mantel_haenszel
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.plan import Cast, Plan
+from stemtrial.trial.rules import Definition, Missing
 from stemtrial.trial.survival import Times, loss_of_response
 
-Definition: TypeAlias = Literal["mcid", "thirty_percent", "fifty_percent", "omeract_oarsi"]
 DEFINITIONS: tuple[Definition, ...] = ("mcid", "thirty_percent", "fifty_percent", "omeract_oarsi")
-
-Missing: TypeAlias = Literal["non_responder", "left_out"]
-"""What becomes of patients who were not seen: they count as not having responded, or they are not analysed."""
+"""Published definitions of a response."""
 
 
 def improved(baseline: np.ndarray, outcome: np.ndarray, *, share: float, points: float) -> np.ndarray:
@@ -114,9 +111,14 @@ class ResponderComparison:
 
 
 def compare(
-    plan: Plan, casts: Mapping[str, Cast], records: Mapping[str, ArmRecord], *, missing: Missing
+    plan: Plan,
+    casts: Mapping[str, Cast],
+    records: Mapping[str, ArmRecord],
+    definitions: Sequence[Definition] = DEFINITIONS,
+    *,
+    missing: Missing,
 ) -> dict[Definition, ResponderComparison]:
-    """Compare responders at the main visit by every definition.
+    """Compare responders at the main visit.
 
     Parameters
     ----------
@@ -124,8 +126,10 @@ def compare(
         The trial.
     casts, records
         Patients and what was seen of them by arm, such as :func:`stemtrial.trial.replicates.simulate` hands to `keep`.
+    definitions
+        Of a response.
     missing
-        What becomes of patients who were not seen.
+        What becomes of patients who were not seen: they count as not having responded, or they are not analysed.
     """
     trial, visit = plan.trial, plan.main_visit
     arms = (trial.comparator, trial.experimental)
@@ -135,7 +139,7 @@ def compare(
     grade = tuple(casts[arm].people.covariates.grade for arm in arms)
     yes = [responses(plan, records[arm], visit) for arm in arms]
     found: dict[Definition, ResponderComparison] = {}
-    for name in DEFINITIONS:
+    for name in definitions:
         response = tuple(r[name] & s for r, s in zip(yes, seen, strict=True))
         shares = [
             (r & k).sum(axis=1) / np.maximum(k.sum(axis=1), 1) for r, k in zip(response, known, strict=True)

@@ -11,6 +11,9 @@ SpendingName: TypeAlias = Literal[
     "obrien_fleming", "pocock", "lan_demets_of", "lan_demets_pocock", "hwang_shih_decani", "tabulated"
 ]
 Multiplicity: TypeAlias = Literal["holm", "hochberg", "fixed_sequence", "bonferroni"]
+StopWhen: TypeAlias = Literal["all_decided", "main_decided", "any_shown"]
+Definition: TypeAlias = Literal["mcid", "thirty_percent", "fifty_percent", "omeract_oarsi"]
+Missing: TypeAlias = Literal["non_responder", "left_out"]
 Shape: TypeAlias = Literal["linear", "log_linear", "emax", "sigmoid"]
 
 LARGEST_MARGIN = 50.0
@@ -325,3 +328,54 @@ class Factorial(Record):
     def arms(self) -> tuple[str, str, str, str]:
         """Neither, cells alone, exercise alone, both."""
         return (self.neither, self.cells[0], self.exercise[0], self.cells[1])
+
+
+class Secondary(Record):
+    """Secondary analyses of the main comparison, on the same patients; they are not adjusted for multiplicity.
+
+    Parameters
+    ----------
+    responders
+        Definitions by which patients respond at the main visit: improved by the smallest important difference, by 30 %,
+        by 50 %, or by the OMERACT-OARSI criteria. Arms are compared by logistic regression on the baseline and by
+        Cochran-Mantel-Haenszel over the grades of severity.
+    missing
+        What becomes of patients not seen at the main visit, with ``responders``: ``non_responder``, they count as not
+        having responded; ``left_out``, they are not analysed.
+    time_to_loss
+        Whether the time from the first response (by the smallest important difference) to its loss is analysed by
+        Kaplan-Meier curves and the log-rank test; it needs two visits.
+    """
+
+    responders: Annotated[
+        tuple[Definition, ...],
+        Field(strict=False, max_length=4, description="definitions of response", examples=["[mcid]"]),
+    ] = ()
+    missing: Annotated[
+        Missing | None,
+        Field(description="patients not seen, with `responders`", examples=["non_responder"]),
+    ] = None
+    time_to_loss: Annotated[
+        bool, Field(description="whether the time to loss of response is analysed", examples=["true"])
+    ] = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Secondary":
+        faults = [
+            Fault("is asked already", ("responders", i), hint="keep one of them")
+            for i, name in enumerate(self.responders)
+            if name in self.responders[:i]
+        ]
+        if bool(self.responders) != (self.missing is not None):
+            what = (
+                "is missing: what becomes of patients who were not seen"
+                if self.responders
+                else "says nothing without `responders`"
+            )
+            faults.append(Fault(what, ("missing",), "non_responder, left_out"))
+        if not self.responders and not self.time_to_loss:
+            faults.append(
+                Fault("asks for nothing", (), hint="list `responders`, or write `time_to_loss: true`")
+            )
+        reject(faults)
+        return self

@@ -95,13 +95,8 @@ class Subjects:
         return np.asarray(self.rows[f"{instrument}_{month:g}"], float)
 
     def month_of(self, what: str) -> np.ndarray:
-        """Return the month of a column such as ``left_by_month``, exactly that of the visit; NaN for none."""
-        if f"{what}_month" not in self.rows:
-            return np.full(self.n, np.nan)
-        visits = np.array(self.trial.visits_months)
-        stored = self.rows[f"{what}_month"]
-        nearest = np.abs(visits.astype(np.float32) - np.nan_to_num(stored)[:, None]).argmin(axis=1)
-        return np.where(np.isnan(stored), np.nan, visits[nearest])
+        """Return the month of a column such as ``left_by_month``, that of the visit; NaN for none."""
+        return np.asarray(self.rows.get(f"{what}_month", np.full(self.n, np.nan)))
 
     def disturbed(self, month: float) -> np.ndarray:
         """Whether rescue medicine or another intercurrent event had begun before the visit of a month, (subjects,)."""
