@@ -23,6 +23,14 @@ class Stream(IntEnum):
     SHARES = 5
     COURSE = 6
     CONDUCT = 7
+    VISITS = 8
+    RANDOMISATION = 9
+    HARMS = 64
+    """First of a family, one a treatment (:mod:`stemtrial.trial.adverse`)."""
+
+
+Identities = int | np.ndarray
+"""Identity of the first of neighbouring patients, or those of all, (groups, patients)."""
 
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -95,23 +103,23 @@ def address(seed, stream, replicate, patient, block):  # type: ignore[no-untyped
 
 
 @jit
-def _uniforms(seed, stream, replicates, first, out):  # type: ignore[no-untyped-def]
+def _uniforms(seed, stream, replicates, who, out):  # type: ignore[no-untyped-def]
     count, groups, patients = out.shape
     for g in range(groups):
         for i in range(patients):
             for b in range((count + 3) // 4):
-                w = address(seed, stream, replicates[g], first + i, b)
+                w = address(seed, stream, replicates[g], who[g, i], b)
                 for j in range(min(4, count - 4 * b)):
                     out[4 * b + j, g, i] = unit(w[j])
 
 
 @jit
-def _normals(seed, stream, replicates, first, out):  # type: ignore[no-untyped-def]
+def _normals(seed, stream, replicates, who, out):  # type: ignore[no-untyped-def]
     count, groups, patients = out.shape
     for g in range(groups):
         for i in range(patients):
             for b in range((count + 3) // 4):
-                w = address(seed, stream, replicates[g], first + i, b)
+                w = address(seed, stream, replicates[g], who[g, i], b)
                 for j in range(min(4, count - 4 * b)):
                     out[4 * b + j, g, i] = normal_quantile(unit(w[j]))
 
@@ -135,16 +143,16 @@ def _gamma(seed, stream, replicate, patient, component, shape):  # type: ignore[
 
 
 @jit
-def _dirichlet(seed, stream, replicates, first, shapes, out):  # type: ignore[no-untyped-def]
+def _dirichlet(seed, stream, replicates, who, shapes, out):  # type: ignore[no-untyped-def]
     parts, groups, patients = out.shape
     for g in range(groups):
         for i in range(patients):
             total = 0.0
             for k in range(parts):
                 a = shapes[g, k]
-                value = _gamma(seed, stream, replicates[g], first + i, k, max(a, a + 1.0 if a < 1.0 else a))
+                value = _gamma(seed, stream, replicates[g], who[g, i], k, max(a, a + 1.0 if a < 1.0 else a))
                 if a < 1.0:
-                    w = address(seed, stream, replicates[g], first + i, k * 1024 + 1023)
+                    w = address(seed, stream, replicates[g], who[g, i], k * 1024 + 1023)
                     value *= unit(w[0]) ** (1.0 / a)
                 out[k, g, i] = value
                 total += value
@@ -152,8 +160,13 @@ def _dirichlet(seed, stream, replicates, first, shapes, out):  # type: ignore[no
                 out[k, g, i] /= total
 
 
+def _who(first: Identities, groups: int, patients: int) -> np.ndarray:
+    who = first + np.arange(patients) if isinstance(first, int | np.integer) else first
+    return np.ascontiguousarray(np.broadcast_to(who, (groups, patients)), np.int64)
+
+
 def uniforms(
-    seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, count: int
+    seed: int, stream: int, replicates: np.ndarray, first: Identities, patients: int, count: int
 ) -> np.ndarray:
     """Draw uniform numbers in (0, 1).
 
@@ -162,11 +175,12 @@ def uniforms(
     seed
         0 to 2**64 - 1.
     stream
-        Use of the draws.
+        Use of the draws, a :class:`Stream` or a member of its families.
     replicates
         Identity of each group's replicate, (groups,).
     first, patients
-        Identities of the patients: ``first`` and the ``patients - 1`` that follow.
+        Identities of the patients: ``first`` and the ``patients - 1`` that follow; or an array of all of them, (groups,
+        patients).
     count
         Draws for each patient.
 
@@ -184,21 +198,23 @@ def uniforms(
     True
     """
     out = np.empty((count, len(replicates), patients))
-    _uniforms(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), first, out)
+    _uniforms(
+        np.uint64(seed), int(stream), np.asarray(replicates, np.int64), _who(first, *out.shape[1:]), out
+    )
     return out
 
 
 def normals(
-    seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, count: int
+    seed: int, stream: int, replicates: np.ndarray, first: Identities, patients: int, count: int
 ) -> np.ndarray:
     """Draw standard normal numbers; arguments and shape as :func:`uniforms`."""
     out = np.empty((count, len(replicates), patients))
-    _normals(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), first, out)
+    _normals(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), _who(first, *out.shape[1:]), out)
     return out
 
 
 def dirichlet(
-    seed: int, stream: Stream, replicates: np.ndarray, first: int, patients: int, shapes: np.ndarray
+    seed: int, stream: int, replicates: np.ndarray, first: Identities, patients: int, shapes: np.ndarray
 ) -> np.ndarray:
     """Draw Dirichlet numbers, (parts, groups, patients), that add up to one over the parts.
 
@@ -209,5 +225,6 @@ def dirichlet(
     """
     shapes = np.ascontiguousarray(shapes, float)
     out = np.empty((shapes.shape[1], len(replicates), patients))
-    _dirichlet(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), first, shapes, out)
+    who = _who(first, *out.shape[1:])
+    _dirichlet(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), who, shapes, out)
     return out

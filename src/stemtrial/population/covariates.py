@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy.special import ndtri
 
-from stemtrial.draws import Stream, normals
+from stemtrial.draws import Identities, Stream, normals
 from stemtrial.population.spec import PopulationSpec
 from stemtrial.population.truncated import TruncatedNormal
 
@@ -52,7 +52,7 @@ def margins(spec: PopulationSpec) -> Mapping[str, TruncatedNormal]:
     )
 
 
-def draw(spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, patients: int) -> Covariates:
+def draw(spec: PopulationSpec, seed: int, replicates: np.ndarray, first: Identities, patients: int) -> Covariates:
     """Draw the covariates of enrolled patients.
 
     Parameters

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from scipy.special import ndtri
 
-from stemtrial.draws import Stream, dirichlet, normals
+from stemtrial.draws import Identities, Stream, dirichlet, normals
 from stemtrial.mechanism import equations
 from stemtrial.population.covariates import Covariates, draw
 from stemtrial.population.spec import PopulationSpec
@@ -67,11 +67,11 @@ class People:
 
     covariates: Covariates
     z: np.ndarray
-    address: tuple[int, np.ndarray, int, int]
+    address: tuple[int, np.ndarray, Identities, int]
 
     @classmethod
     def draw(
-        cls, spec: PopulationSpec, seed: int, replicates: np.ndarray, first: int, patients: int
+        cls, spec: PopulationSpec, seed: int, replicates: np.ndarray, first: Identities, patients: int
     ) -> "People":
         """Draw the patients of an address (:func:`stemtrial.draws.uniforms`)."""
         address = (seed, replicates, first, patients)

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from scipy.special import betaincinv
 
-from stemtrial.draws import uniforms
+from stemtrial.draws import Identities, Stream, uniforms
 from stemtrial.mechanism.treatments import TREATMENTS
 from stemtrial.trial.harms import expected_harms
 from stemtrial.trial.protocol import Trial
@@ -34,9 +34,6 @@ CATEGORIES = tuple(TERMS)
 
 SERIOUS = frozenset({"serious_any"})
 """Categories that count serious events only; of the others the tables do not say which are serious."""
-
-_STREAM = 64
-"""First of the streams of draws used here, one a treatment, beyond those of :class:`stemtrial.draws.Stream`."""
 
 _RISKS = 1 << 31
 """Identity, beyond any patient's, at which a virtual trial draws its risks."""
@@ -98,7 +95,7 @@ def without_counts(trial: Trial, arm: str) -> tuple[str, ...]:
 
 
 def events(
-    risks: tuple[Risk, ...], seed: int, replicates: np.ndarray, first: int, patients: int
+    risks: tuple[Risk, ...], seed: int, replicates: np.ndarray, first: Identities, patients: int
 ) -> np.ndarray:
     """Draw who has an event.
 
@@ -117,9 +114,9 @@ def events(
     happened = np.zeros((len(risks), len(replicates), patients), bool)
     names = list(TREATMENTS)
     for treatment in dict.fromkeys(risk.treatment for risk in risks):
-        stream = _STREAM + names.index(treatment)
-        whose = uniforms(seed, stream, replicates, first, patients, len(CATEGORIES))  # type: ignore[arg-type]
-        levels = uniforms(seed, stream, replicates, _RISKS, 1, len(CATEGORIES))[:, :, 0]  # type: ignore[arg-type]
+        stream = Stream.HARMS + names.index(treatment)
+        whose = uniforms(seed, stream, replicates, first, patients, len(CATEGORIES))
+        levels = uniforms(seed, stream, replicates, _RISKS, 1, len(CATEGORIES))[:, :, 0]
         for i, risk in enumerate(risks):
             if risk.treatment == treatment:
                 k = CATEGORIES.index(risk.category)

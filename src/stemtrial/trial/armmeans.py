@@ -9,6 +9,7 @@ from stemtrial.trial.analysis import Comparison, _within
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.mmrm import fit
 from stemtrial.trial.plan import SMALL_SAMPLE, Plan
+from stemtrial.trial.stratified import stratified_contrasts
 
 _BLOCK = 1 << 21
 """Readings analysed at a time."""
@@ -88,6 +89,9 @@ def contrasts(plan: Plan, arms: Sequence[ArmRecord], weights: np.ndarray) -> tup
     if plan.trial.question.analysis == "ancova":
         read = [plan.reading(arm, main) for arm in arms]
         seen = [plan.seen(arm, main) for arm in arms]
+        if plan.adjusted:
+            strata = [arm.places.stratum for arm in arms if arm.places is not None]
+            return stratified_contrasts([y for y, _ in read], [x for _, x in read], seen, strata, weights)
         return ancova_contrasts([y for y, _ in read], [x for _, x in read], seen, weights)
     visits = range(len(plan.trial.visits_months))
     y = np.concatenate([np.stack([plan.reading(a, v)[0] for v in visits], axis=2) for a in arms], axis=1)

@@ -8,9 +8,10 @@ import numpy as np
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
 from stemtrial.simulation import Results
-from stemtrial.trial import operating, secondary
+from stemtrial.trial import adverse, operating, secondary
 from stemtrial.trial.harms import detectable
 from stemtrial.trial.operating import probability, spread
+from stemtrial.trial.randomisation import described
 from stemtrial.trial.replicates import IMPROVEMENTS, RESPONSES, Plan
 
 Json = dict[str, Any]
@@ -77,6 +78,7 @@ def summary_of_arms(plan: Plan, results: Results, harms: Mapping[str, Json]) -> 
         }
         arms[arm] = {
             "n": plan.trial.arms[arm].n,
+            "randomised": spread(results[f"{arm}/randomised"]),
             "change": {
                 _month(month): {**spread(change[:, v]), "sd": float(sd[:, v].mean())}
                 for v, month in enumerate(plan.trial.visits_months)
@@ -84,9 +86,49 @@ def summary_of_arms(plan: Plan, results: Results, harms: Mapping[str, Json]) -> 
             "parts": {part: spread(results[f"{arm}/{part}"]) for part in ("contextual", "specific", "cells")},
             "responders": responders,
             "harms": harms[arm],
+            "adverse_events": adverse_events(plan, arm, results[f"{arm}/adverse"]),
             "detectable_harm": detectable(plan.trial.arms[arm].n),
         }
     return arms
+
+
+def adverse_events(plan: Plan, arm: str, counts: np.ndarray) -> Json:
+    """Adverse events that the virtual trials see in an arm, drawn from published risks.
+
+    Parameters
+    ----------
+    plan, arm
+        A trial and one of its arms.
+    counts
+        Patients with an event of each risk, and with any serious one, (replicates, risks + 1).
+
+    Returns
+    -------
+    dict
+        ``events`` by treatment and category, and ``serious``, patients with any event that is counted as serious:
+        ``patients`` with ``mean``, ``q025`` and ``q975`` over virtual trials, and ``seen``, the share of them with at
+        least one. ``not_counted`` names the treatments for which no published arm counts any.
+    """
+
+    def told(patients: np.ndarray) -> Json:
+        return {"patients": spread(patients.astype(float)), "seen": probability(patients > 0)}
+
+    risks = adverse.published_risks(plan.trial, arm)
+    known = any(risk.category in adverse.SERIOUS for risk in risks)
+    return {
+        "events": [
+            {
+                "treatment": risk.treatment,
+                "category": risk.category,
+                "serious": risk.category in adverse.SERIOUS,
+                **told(counts[:, i]),
+                "source": risk.source,
+            }
+            for i, risk in enumerate(risks)
+        ],
+        "serious": told(counts[:, -1]) if known else {"status": "no published arm counts serious events"},
+        "not_counted": list(adverse.without_counts(plan.trial, arm)),
+    }
 
 
 def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
@@ -118,6 +160,7 @@ def summarise(plan: Plan, results: Results, harms: Mapping[str, Json]) -> Json:
         "factorial": operating.factorial(plan, results),
         "dose_response": operating.dose_response(plan, results),
         "secondary": secondary.summary(plan, results),
+        "randomisation": described(plan.trial),
         "duration": operating.time(results),
         "cost": operating.cost(plan, results),
         "structure_weights": structure_weights(plan),
@@ -132,15 +175,15 @@ def _histogram(values: np.ndarray, edges: np.ndarray) -> Json:
 
 def flow(plan: Plan, arm: str, results: Results) -> Json:
     """Patients of an arm from randomisation to analysis, means over the replicates."""
-    n = plan.trial.arms[arm].n
+    n = float(results[f"{arm}/randomised"].mean()) if plan.trial.randomisation else plan.trial.arms[arm].n
     dropped = results[f"{arm}/dropped"].mean(axis=0)
     return {
         "randomised": n,
         "treated": n,
         "rescued": float(results[f"{arm}/rescued"].mean()),
         "events": {
-            kind.kind: float(results[f"{arm}/events/{kind.kind}"].mean())
-            for kind in plan.trial.conduct.events
+            kind: float(results[f"{arm}/events/{kind}"].mean())
+            for kind in plan.trial.conduct.kinds_of_events(arm)
         },
         "dropped": {_month(m): float(d) for m, d in zip(plan.trial.visits_months, dropped, strict=True)},
         "analysed": float(results[f"{arm}/analysed"].mean()),

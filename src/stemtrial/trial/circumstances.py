@@ -1,12 +1,13 @@
-"""What surrounds a trial's treatments: recruitment, leaving, intercurrent events and prices."""
+"""What surrounds a trial's treatments: randomisation, recruitment, leaving, intercurrent events and prices."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from stemtrial.documents import FrozenDict, Record
+from stemtrial.documents import Fault, FrozenDict, Record, reject
 
+Factor: TypeAlias = Literal["grade", "sex", "pain", "site"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Price = Annotated[float, Field(ge=0, le=1e12)]
 
@@ -69,6 +70,36 @@ class Event(Record):
     ] = None
 
 
+class Crossover(Record):
+    """Patients who are given the product of another arm in the course of the trial.
+
+    What it does to them is simulated: a patient gains by it, from then on, what the same patient would have gained in
+    the same time from the other arm's treatments at the start. In the virtual trials in which what is under question
+    does nothing, it does nothing here either.
+
+    Parameters
+    ----------
+    from_arm, to_arm
+        Arm whose patients cross over, and arm whose treatments they are then given.
+    from_month
+        First visit at which they may.
+    pain_above
+        Only patients whose reading at the visit is above this level do.
+    share
+        Share of patients who do when they may.
+    """
+
+    from_arm: Annotated[str, Field(description="arm whose patients cross over", examples=["saline"])]
+    to_arm: Annotated[str, Field(description="arm whose treatments they are given", examples=["cells"])]
+    from_month: Annotated[
+        float, Field(gt=0, le=24, description="first visit at which they may", examples=[6])
+    ]
+    pain_above: Annotated[
+        float, Field(ge=0, le=100, description="level of the reading at the visit", examples=[50])
+    ]
+    share: Annotated[float, Field(gt=0, le=1, description="share who do when they may", examples=[0.3])]
+
+
 class Unblinding(Record):
     """Loss of blinding: some patients come to know their arm, and report accordingly.
 
@@ -111,6 +142,81 @@ class Accrual(Record):
     patients_per_site_month: Annotated[
         float, Field(gt=0, le=1000, description="enrolled in a month by an open site", examples=[1.5])
     ]
+
+
+class Randomisation(Record):
+    """How patients are put into arms, in the order of their entry and in the ratio of the arms' `n`.
+
+    Parameters
+    ----------
+    method
+        ``block``: permuted blocks, within strata if there are any; the arms' sizes then vary from trial to trial.
+        ``fixed``: one list for the whole trial, every arm with exactly its `n`. ``complete``: every patient
+        independently of the others.
+    block_sizes
+        Of ``block``: sizes of the blocks, drawn with equal chance; multiples of the sum of the ratio.
+    strata
+        Of ``block``: what the strata are made of. ``grade`` of severity, ``sex``, ``pain`` at screening above a level,
+        ``site`` of the recruitment; a stratum is a combination of their levels.
+    pain_above
+        Of ``pain``: the level.
+    adjusted
+        Of strata: whether comparisons of arms are adjusted for them besides the baseline, one effect a stratum.
+    """
+
+    method: Annotated[
+        Literal["block", "fixed", "complete"], Field(description="how arms are drawn", examples=["block"])
+    ]
+    block_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=1000)], ...],
+        Field(strict=False, max_length=10, description="of `block`", examples=["[4, 6]"]),
+    ] = ()
+    strata: Annotated[
+        tuple[Factor, ...],
+        Field(strict=False, max_length=4, description="of `block`: their factors", examples=["[grade, sex]"]),
+    ] = ()
+    pain_above: Annotated[
+        float | None, Field(ge=0, le=100, description="of `pain`: the level, 0-100", examples=[60])
+    ] = None
+    adjusted: Annotated[
+        bool | None, Field(description="of strata: whether analyses are adjusted for them", examples=["true"])
+    ] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Randomisation":
+        reject([*self._faults()])
+        return self
+
+    def _faults(self) -> Iterator[Fault]:
+        if (self.method == "block") != bool(self.block_sizes):
+            what = (
+                "is missing: `block` needs sizes"
+                if self.method == "block"
+                else f"is no part of {self.method}"
+            )
+            yield Fault(what, ("block_sizes",), hint="write `block_sizes: [4, 6]` with `method: block` only")
+        for name in ("block_sizes", "strata"):
+            listed = getattr(self, name)
+            for i, value in enumerate(listed):
+                if value in listed[:i]:
+                    yield Fault("is listed twice", (name, i), hint="keep one")
+        if self.strata and self.method != "block":
+            hint = "leave `strata` out, or randomise by blocks: without them strata change nothing"
+            yield Fault(f"is no part of {self.method}", ("strata",), hint=hint)
+        if ("pain" in self.strata) != (self.pain_above is not None):
+            missing = self.pain_above is None
+            what = (
+                "is missing: the level of the stratum `pain`"
+                if missing
+                else "is no part: no stratum is `pain`"
+            )
+            yield Fault(
+                what, ("pain_above",), hint="write `pain_above: 60` with `pain` among the strata only"
+            )
+        if bool(self.strata) != (self.adjusted is not None):
+            missing = self.adjusted is None
+            what = "is missing: whether analyses are adjusted for the strata" if missing else "has no strata"
+            yield Fault(what, ("adjusted",), hint="write `adjusted: true` or `false` with `strata` only")
 
 
 class Prices(Record):

@@ -1,22 +1,24 @@
 """Conduct of a trial: what is measured at the visits, who drops out, who takes rescue medicine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stemtrial.draws import Stream, normals, uniforms
+from stemtrial.draws import Identities, Stream, normals, uniforms
 from stemtrial.mechanism.cohort import Cohort
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.population.patients import Constants, Patients
 from stemtrial.trial.circumstances import Event, Leaving
+from stemtrial.trial.crossing import Crossing
 from stemtrial.trial.protocol import Conduct
+from stemtrial.trial.randomisation import Places
 
 INSTRUMENTS = ("VAS", "WOMAC_pain", "WOMAC_function")
 """What is measured at every visit, on 0-100, lower is better."""
 
-EVENTS = ("prohibited_injection", "surgery")
-"""Intercurrent events besides rescue, in the order of their draws."""
+EVENTS = ("prohibited_injection", "surgery", "crossover")
+"""Intercurrent events besides rescue."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class ArmRecord:
         Fall of the limitation of function by the main visit, (groups, patients).
     events
         By kind of intercurrent event: whether it had happened before the visit.
+    places
+        Of a trial with a declared randomisation: who the patients are, and which places are taken.
     """
 
     baseline: Mapping[str, np.ndarray]
@@ -52,6 +56,27 @@ class ArmRecord:
     relief: np.ndarray
     function_gain: np.ndarray
     events: Mapping[str, np.ndarray] = field(default_factory=dict)
+    places: Places | None = None
+
+    @property
+    def taken(self) -> np.ndarray:
+        """Whether there is a patient at all, (groups, patients)."""
+        return np.ones(self.present.shape[1:], bool) if self.places is None else self.places.taken
+
+    def of(self, places: Places) -> "ArmRecord":
+        """Return the record of the patients in the taken places: nothing happens in the others."""
+        taken = places.taken
+        events = {kind: happened & taken for kind, happened in self.events.items()}
+        return replace(
+            self, present=self.present & taken, rescued=self.rescued & taken, events=events, places=places
+        )
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the patients, (..., groups), of values (..., groups, patients)."""
+        if self.places is None:
+            return np.asarray(values.mean(axis=-1))
+        count = np.maximum(self.taken.sum(axis=-1), 1)
+        return np.asarray(np.where(self.taken, values, 0.0).sum(axis=-1) / count)
 
     @property
     def disturbed(self) -> np.ndarray:
@@ -89,26 +114,87 @@ class Chance:
     dropout
         Uniform number that sets when a patient leaves, (groups, patients).
     events
-        Uniform numbers that set when an intercurrent event happens, (``EVENTS``, groups, patients).
+        By kind of intercurrent event: uniform numbers that set when or whether it happens, (groups, patients).
     guess
         Uniform number that sets whether a patient learns the arm, (groups, patients).
+    timing
+        Uniform numbers that set the day of each visit in its window, (visits, groups, patients); ``None`` where visits
+        are on their day.
     """
 
     noise: np.ndarray
     dropout: np.ndarray
-    events: np.ndarray
+    events: Mapping[str, np.ndarray]
     guess: np.ndarray
+    timing: np.ndarray | None = None
 
     @classmethod
-    def draw(cls, visits: int, seed: int, replicates: np.ndarray, first: int, patients: int) -> "Chance":
-        """Draw for a number of visits and the patients of an address (:func:`stemtrial.draws.uniforms`)."""
-        happens = uniforms(seed, Stream.CONDUCT, replicates, first, patients, 2 + len(EVENTS))
+    def draw(
+        cls,
+        visits: int,
+        seed: int,
+        replicates: np.ndarray,
+        first: Identities,
+        patients: int,
+        windows: bool = False,
+    ) -> "Chance":
+        """Draw for a number of visits and the patients of an address (:func:`stemtrial.draws.uniforms`).
+
+        Parameters
+        ----------
+        visits
+            Number of visits.
+        seed, replicates, first, patients
+            Address.
+        windows
+            Whether visits have windows.
+        """
+        address = (seed, Stream.CONDUCT, replicates, first, patients)
+        dropout, injection, surgery, guess, crossover = uniforms(*address, 5)
         return cls(
             normals(seed, Stream.COURSE, replicates, first, patients, 3 + 5 * visits),
-            happens[0],
-            happens[1:-1],
-            happens[-1],
+            dropout,
+            dict(zip(EVENTS, (injection, surgery, crossover), strict=True)),
+            guess,
+            uniforms(seed, Stream.VISITS, replicates, first, patients, visits) if windows else None,
         )
+
+
+class _Reader:
+    """True pain and function on the days of the visits, which may be early or late.
+
+    Within a window the course is taken for the parabola through its beginning, its middle and its end; treatments due
+    on the day of the visit act from then on, also on those who come late.
+    """
+
+    def __init__(self, cohort: Cohort, half: float, timing: np.ndarray | None) -> None:
+        self._cohort, self._half, self._timing = cohort, half, timing
+
+    def visit(
+        self, k: int, month: float, main: bool
+    ) -> tuple[np.ndarray | float, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Go to a visit.
+
+        Returns
+        -------
+        tuple
+            Days of the visit, pain and function then, and where asked for the parts of the relief on the visit's own
+            day; the cohort is left at the end of the window.
+        """
+        cohort, day = self._cohort, month * DAYS_PER_MONTH
+        if self._timing is None:
+            cohort.advance(day)
+            return day, cohort.pain(), cohort.function(), cohort.relief() if main else None
+        at = 2 * self._timing[k] - 1
+        weights = (at * (at - 1) / 2, 1 - at * at, at * (at + 1) / 2)
+        pain, function, relief = np.zeros(at.shape), np.zeros(at.shape), None
+        for weight, shift in zip(weights, (-1, 0, 1), strict=True):
+            cohort.advance(day + shift * self._half)
+            pain += weight * cohort.pain()
+            function += weight * cohort.function()
+            if main and shift == 0:
+                relief = cohort.relief()
+        return day + at * self._half, pain, function, relief
 
 
 def dropout_rate(conduct: Conduct) -> float:
@@ -174,13 +260,15 @@ def conduct_arm(
     main_month: float,
     rules: Conduct,
     chance: Chance,
+    crossing: Crossing | None = None,
 ) -> ArmRecord:
     """Follow one arm through its visits.
 
     A patient who reads above the rescue threshold at a visit takes the rescue medicine from that visit on. A patient
     leaves at a constant rate or at one that depends on pain; the course of those who left goes on unseen. Other
     intercurrent events happen at a constant rate to patients whose last reading was above a level. Patients who learn
-    their arm report other values than they feel.
+    their arm report other values than they feel. Where visits have windows, patients are read on their own day; rescue
+    medicine begins when the window closes, leaving and events count from one visit's nominal day to the next.
 
     Parameters
     ----------
@@ -198,6 +286,8 @@ def conduct_arm(
         Dropout and rescue.
     chance
         Noise and dropout of these patients.
+    crossing
+        What patients who cross over to another arm gain, where they may.
     """
     c = {name: np.asarray(value)[:, None] for name, value in constants.items()}
     shape = patients.pain.shape
@@ -209,8 +299,11 @@ def conduct_arm(
     baseline["VAS"] = patients.covariates.pain
     reading = baseline["VAS"]
     staying = _Staying(dropout_rate(rules), rules.leaving, -np.log(chance.dropout), reading)
-    happenings = {e.kind: _Happening(e, chance.events[EVENTS.index(e.kind)]) for e in rules.events}
+    happenings = {e.kind: _Happening(e, chance.events[e.kind]) for e in rules.events}
     events: dict[str, list[np.ndarray]] = {kind: [] for kind in happenings}
+    over = np.full(shape, np.inf)
+    if crossing is not None:
+        events["crossover"] = []
     fluctuation, course = patients.fluctuation, np.zeros(shape)
     told = rules.unblinding
     reported = np.where(chance.guess < told.share, told.points, 0.0) if told is not None else 0.0
@@ -221,20 +314,26 @@ def conduct_arm(
     pain, function, present, rescued, relief = [], [], [], [], None
     readings: dict[str, list[np.ndarray]] = {name: [] for name in INSTRUMENTS}
     before = 0.0
+    day: np.ndarray | float = 0.0
+    reader = _Reader(cohort, rules.visit_window_days or 0.0, chance.timing)
     for k, month in enumerate(visits):
         months, before = month - before, month
-        days = months * DAYS_PER_MONTH
-        cohort.advance(month * DAYS_PER_MONTH)
+        today, felt, limited, parts = reader.visit(k, month, month == main_month)
+        days, day = (months * DAYS_PER_MONTH if chance.timing is None else today - day), today
         keep = np.exp(-days / c["tau_fluct"])
         fluctuation = keep * fluctuation + c["sd_fluct"] * np.sqrt(1 - keep**2) * z[3 + 5 * k]
         keep = np.exp(-days / c["tau_course"])
         course = keep * course + c["sd_course"] * np.sqrt(1 - keep**2) * z[4 + 5 * k]
-        pain.append(cohort.pain())
-        function.append(cohort.function())
+        pain.append(felt)
+        function.append(limited)
         for kind, happening in happenings.items():
             events[kind].append(happening.go_on(month, months, reading))
             pain[-1] = pain[-1] - happening.relief(month)
             function[-1] = function[-1] - c["beta_F"] * happening.relief(month)
+        if crossing is not None:
+            events["crossover"].append(np.isfinite(over))
+            gained = crossing.gain(day / DAYS_PER_MONTH - over)
+            pain[-1], function[-1] = pain[-1] - gained[0], function[-1] - gained[1]
         errors = z[5 + 5 * k : 8 + 5 * k]
         seen = _measure(pain[-1], function[-1], fluctuation, course, errors, patients, c, reported)
         for name in INSTRUMENTS:
@@ -242,10 +341,13 @@ def conduct_arm(
         present.append(staying.at(month, months, pain[-1]))
         rescued.append(on_rescue)
         if month == main_month:
-            relief, function_gain = cohort.relief(), start_function - function[-1]
+            relief, function_gain = parts, start_function - function[-1]
         if month in rescue_visits:
             reading = seen["VAS"]
             staying.read(reading)
+            if crossing is not None and month >= crossing.rule.from_month:
+                asks = (reading > crossing.rule.pain_above) & present[-1] & np.isinf(over)
+                over = np.where(asks & (chance.events["crossover"] < crossing.rule.share), month, over)
         if rules.rescue_analgesia is not None and not already and month in rescue_visits:
             starts = (seen["VAS"] > rules.rescue_analgesia.pain_above) & present[-1] & ~on_rescue
             cohort.rescue(rules.rescue_analgesia.drug, starts)

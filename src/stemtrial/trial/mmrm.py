@@ -120,6 +120,7 @@ def mmrm(
     baseline: tuple[np.ndarray, np.ndarray],
     seen: tuple[np.ndarray, np.ndarray],
     small_sample: SmallSample,
+    covariates: np.ndarray | None = None,
 ) -> Comparison:
     """Compare two arms at every visit by a mixed model for repeated measures, adjusted for baseline by visit.
 
@@ -134,6 +135,8 @@ def mmrm(
         Of the same, (replicates, patients).
     small_sample
         Standard error and degrees of freedom, see :meth:`RepeatedMeasures.contrast`.
+    covariates
+        Further columns of the design, of both arms' patients in turn, (replicates, patients, columns).
 
     Returns
     -------
@@ -155,6 +158,8 @@ def mmrm(
     x = x - x.mean(axis=1, keepdims=True)
     arm = np.concatenate([np.full(b.shape, float(i)) for i, b in enumerate(baseline)], axis=1)
     design = np.stack([np.ones_like(x), x, arm], axis=2)
+    if covariates is not None:
+        design = np.concatenate([design[:, :, :2], covariates, design[:, :, 2:]], axis=2)
     rows = max(1, _BLOCK // y[0].size)
     parts = [
         _compare(

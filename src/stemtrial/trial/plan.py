@@ -1,6 +1,6 @@
 """A trial made ready to simulate: its arms' schedules, patients, conduct, readings and analyses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -16,13 +16,14 @@ from stemtrial.simulation import STANDARD_NUMERICS, Numerics, treat
 from stemtrial.trial.analysis import Comparison, ancova
 from stemtrial.trial.capability import unavailable
 from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
+from stemtrial.trial.crossing import Crossing
 from stemtrial.trial.looks import Looks, Verdict
 from stemtrial.trial.mmrm import mmrm
 from stemtrial.trial.protocol import Conduct, Trial
 from stemtrial.trial.question import Estimand
-
-ARM_STRIDE = 1 << 21
-"""Distance of the identities of patients of neighbouring arms, so that an arm's size shifts nobody else."""
+from stemtrial.trial.randomisation import Places, randomise
+from stemtrial.trial.recruitment import ARM_STRIDE
+from stemtrial.trial.stratified import stratified_ancova, stratified_mmrm
 
 SMALL_SAMPLE: Final = "kenward_roger"
 """Standard error and degrees of freedom of the mixed model for repeated measures."""
@@ -30,11 +31,15 @@ SMALL_SAMPLE: Final = "kenward_roger"
 
 @dataclass(frozen=True)
 class Cast:
-    """Patients of an arm and what chance does to them; the same in every scenario."""
+    """Patients of an arm and what chance does to them; the same in every scenario.
+
+    ``places`` are those of a declared randomisation; without one, every patient drawn is in the trial.
+    """
 
     people: People
     chance: Chance
     arm: str
+    places: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -94,14 +99,44 @@ class Plan:
 
     def cast(self, arm: str, seed: int, replicates: np.ndarray, visits: int | None = None) -> Cast:
         """Draw the patients of an arm and their chance, for the trial's visits or another number of visits."""
-        address = (seed, replicates, self.first_patient(arm), self.trial.arms[arm].n)
-        visits = len(self.trial.visits_months) if visits is None else visits
-        return Cast(People.draw(self.trial.population, *address), Chance.draw(visits, *address), arm)
+        return self.casts(seed, replicates, visits, (arm,))[arm]
+
+    def casts(
+        self,
+        seed: int,
+        replicates: np.ndarray,
+        visits: int | None = None,
+        arms: Iterable[str] | None = None,
+    ) -> dict[str, Cast]:
+        """Draw the patients of arms and their chance; arguments as for :meth:`cast`, all arms unless some are named."""
+        trial = self.trial
+        places = randomise(trial, seed, replicates) if trial.randomisation is not None else {}
+        windows = trial.conduct.visit_window_days is not None and visits is None
+        readings = len(trial.visits_months) if visits is None else visits
+        drawn = {}
+        for arm in self.schedules if arms is None else arms:
+            own = places.get(arm)
+            first = self.first_patient(arm) if own is None else own.identities
+            n = trial.arms[arm].n if own is None else own.taken.shape[1]
+            people = People.draw(trial.population, seed, replicates, first, n)
+            chance = Chance.draw(readings, seed, replicates, first, n, windows)
+            drawn[arm] = Cast(people, chance, arm, own)
+        return drawn
 
     @cached_property
     def looks(self) -> Looks:
         """When the trial is looked at and by which bounds it stops."""
         return Looks.of(self.trial.question)
+
+    def changes(self, arm: str) -> bool:
+        """Whether an arm is another one when what is under question does nothing."""
+        rule = self.trial.conduct.crossover
+        return arm in self.inert or (rule is not None and arm == rule.from_arm and rule.to_arm in self.inert)
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether comparisons are adjusted for the strata of the randomisation."""
+        return self.trial.randomisation is not None and bool(self.trial.randomisation.adjusted)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -124,31 +159,50 @@ class Plan:
         constants: Constants,
         visits: Sequence[float] | None = None,
         estimand: Estimand | None = None,
+        *,
+        inert: bool = False,
     ) -> ArmRecord:
         """Simulate an arm on a schedule, measured at the trial's visits or at other months that include them.
 
         Under the hypothetical estimand, that of the trial unless another is named, nobody takes rescue medicine and no
-        other intercurrent event happens.
+        other intercurrent event happens. ``inert`` says that what is under question does nothing to those either who
+        cross over to it.
         """
         patients, cohort = treat(cast.people, schedule, constants, self.numerics)
         protocol = self.trial.visits_months
-        return conduct_arm(
+        rules = self._conduct(cast.arm, estimand or self.trial.question.estimand)
+        record = conduct_arm(
             cohort,
             patients,
             constants,
             visits or protocol,
             protocol,
             self.trial.question.endpoint.month,
-            self._conduct(cast.arm, estimand or self.trial.question.estimand),
+            rules,
             cast.chance,
+            self._crossing(cast, rules, schedule, constants, inert),
         )
+        return record if cast.places is None else record.of(cast.places)
+
+    def _crossing(
+        self, cast: Cast, rules: Conduct, schedule: Schedule, constants: Constants, inert: bool
+    ) -> Crossing | None:
+        """Gain of the patients of an arm who cross over, if they may."""
+        rule = rules.crossover
+        if rule is None or rule.from_arm != cast.arm:
+            return None
+        other = self.schedules[rule.to_arm]
+        if inert:
+            other = self.inert.get(rule.to_arm, other)
+        horizon = self.trial.horizon_months
+        return Crossing.of(rule, cast.people, (schedule, other), constants, self.numerics, horizon)
 
     def _conduct(self, arm: str, estimand: Estimand) -> Conduct:
         """Rules of an arm; the hypothetical estimand asks what would be without intercurrent events."""
         rules = self.trial.conduct
         own: dict[str, object] = {"dropout_by_month_12": rules.dropout(arm)}
         if estimand == "hypothetical":
-            own |= {"rescue_analgesia": None, "events": ()}
+            own |= {"rescue_analgesia": None, "events": (), "crossover": None}
         if rules.unblinding is not None and arm != self.trial.comparator:
             own["unblinding"] = rules.unblinding.model_copy(update={"points": -rules.unblinding.points})
         return rules.model_copy(update=own)
@@ -190,7 +244,7 @@ class Plan:
         """Whether a trial knows the reading that counts at a visit, (groups, patients)."""
         if (estimand or self.trial.question.estimand) != "while_on_treatment":
             return np.asarray(arm.present[visit])
-        present = np.concatenate([np.ones((1, *arm.present.shape[1:]), bool), arm.present[: visit + 1]])
+        present = np.concatenate([arm.taken[None], arm.present[: visit + 1]])
         return np.asarray(np.take_along_axis(present, self._on_treatment(arm, visit)[None], axis=0)[0])
 
     @staticmethod
@@ -206,6 +260,7 @@ class Plan:
         estimand: Estimand | None = None,
         visits: Sequence[int] | None = None,
         complete: bool = False,
+        entrants: int | None = None,
     ) -> tuple[Comparison, ...]:
         """Compare two arms by the trial's analysis.
 
@@ -221,6 +276,8 @@ class Plan:
             Indices of the visits at which to compare; every visit unless given.
         complete
             Whether to analyse as if nobody had left.
+        entrants
+            Analyse only so many patients of the trial, the first to enter; of a declared randomisation.
 
         Returns
         -------
@@ -237,15 +294,33 @@ class Plan:
         x = tuple(r[0][1][:, :k] for r, k in zip(both, first, strict=True))
         seen = tuple(
             np.stack(
-                [np.ones_like(self.seen(arm, v)) if complete else self.seen(arm, v, estimand) for v in used]
+                [
+                    (arm.taken if complete else self.seen(arm, v, estimand)) & _entered(arm, entrants)
+                    for v in used
+                ]
             )[:, :, :k]
             for arm, k in zip(arms, first, strict=True)
         )
+        strata = tuple(
+            arm.places.stratum[:, :k] for arm, k in zip(arms, first, strict=True) if arm.places is not None
+        )
+        adjusted = self.adjusted and len(strata) == 2
         if repeated:
-            joint = mmrm((y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), SMALL_SAMPLE)
+            joint = (
+                stratified_mmrm(
+                    (y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), (strata[0], strata[1]), SMALL_SAMPLE
+                )
+                if adjusted
+                else mmrm((y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), SMALL_SAMPLE)
+            )
             return tuple(
                 Comparison(joint.estimate[:, v], joint.se[:, v], joint.df[:, v], joint.p[:, v])
                 for v in wanted
+            )
+        if adjusted:
+            return tuple(
+                stratified_ancova((y[0][i], y[1][i]), x, (seen[0][i], seen[1][i]), strata)
+                for i in range(len(wanted))
             )
         return tuple(
             ancova((y[0][i], y[1][i]), (x[0], x[1]), (seen[0][i], seen[1][i])) for i in range(len(wanted))
@@ -263,12 +338,20 @@ class Plan:
         Parameters
         ----------
         comparator, experimental
-            What was seen; the first patients of each arm are those recruited first.
+            What was seen; the first patients of each arm are those recruited first. With a declared randomisation a
+            look has the first patients of the trial, whatever their arms.
         estimand
             That of the trial unless another is named.
         final
             Analysis of all patients, where it is known already.
         """
+        if self.trial.randomisation is not None:
+            last = final or self.analyse(comparator, experimental, None, estimand, [self.main_visit])[0]
+            first = [
+                self.analyse(comparator, experimental, None, estimand, [self.main_visit], entrants=n)[0]
+                for (n,) in self.looks.patients([self.trial.n])[:-1]
+            ]
+            return self.looks.end([*first, last])
 
         def compare(n: tuple[int, int] | None) -> Comparison:
             if n is None and final is not None:
@@ -279,11 +362,18 @@ class Plan:
 
     def gains(self, record: ArmRecord, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean true improvement of the endpoint by context, and in all, in points, (replicates,) each."""
-        context, total = record.relief[0].mean(axis=1), record.relief.sum(axis=0).mean(axis=1)
+        context, total = record.mean(record.relief[0]), record.mean(record.relief.sum(axis=0))
         match self.trial.question.endpoint.instrument:
             case "WOMAC_pain":
                 return constants["womac_slope"] * context, constants["womac_slope"] * total
             case "WOMAC_function":
-                return constants["f_B"] * context, record.function_gain.mean(axis=1)
+                return constants["f_B"] * context, record.mean(record.function_gain)
             case _:
                 return context, total
+
+
+def _entered(arm: ArmRecord, entrants: int | None) -> np.ndarray:
+    """Whether patients are among the first so many of the trial, (groups, patients)."""
+    if entrants is None or arm.places is None:
+        return np.asarray(True)
+    return np.asarray(arm.places.entrant < entrants)

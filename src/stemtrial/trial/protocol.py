@@ -3,12 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from itertools import pairwise
+from math import gcd, prod
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
 from stemtrial.documents import Document, Fault, FrozenDict, Record, reject
+from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.mechanism.treatments import (
     LONGEST_MONTHS,
     AnyTreatment,
@@ -20,11 +24,23 @@ from stemtrial.mechanism.treatments import (
     ascending,
 )
 from stemtrial.population.spec import PopulationSpec
-from stemtrial.trial.circumstances import Accrual, Event, Leaving, Prices, Share, Unblinding
+from stemtrial.trial.circumstances import (
+    Accrual,
+    Crossover,
+    Event,
+    Leaving,
+    Prices,
+    Randomisation,
+    Share,
+    Unblinding,
+)
 from stemtrial.trial.question import Question
 
 SHORTEST_MONTHS = 3
 """The class of question begins at 3 months of follow-up."""
+
+MOST_STRATA = 200
+"""Most strata of a randomisation."""
 
 Blinding: TypeAlias = Literal["double", "single", "open"]
 Layout: TypeAlias = Literal["parallel", "crossover"]
@@ -69,6 +85,10 @@ class Conduct(Record):
         How leaving depends on pain; left out, it does not (missing completely at random).
     events
         Intercurrent events besides rescue, each kind once.
+    crossover
+        Patients who are given another arm's product in the course of the trial; nobody if left out.
+    visit_window_days
+        Days by which a visit may be early or late, every day alike; left out, visits are on their day.
     unblinding
         Patients who learn their arm and report accordingly; nobody does if left out.
     accrual
@@ -95,6 +115,13 @@ class Conduct(Record):
         tuple[Event, ...],
         Field(strict=False, max_length=2, description="intercurrent events besides rescue"),
     ] = ()
+    crossover: Annotated[
+        Crossover | None, Field(description="patients given another arm's product; nobody if left out")
+    ] = None
+    visit_window_days: Annotated[
+        float | None,
+        Field(gt=0, le=60, description="days a visit may be early or late; 0 if left out", examples=[7]),
+    ] = None
     unblinding: Annotated[
         Unblinding | None, Field(description="patients who learn their arm; nobody if left out")
     ] = None
@@ -114,6 +141,11 @@ class Conduct(Record):
             faults.append(Fault(what, ("prices", "per_month"), hint="declare `accrual`, or leave it out"))
         reject(faults)
         return self
+
+    def kinds_of_events(self, arm: str) -> tuple[str, ...]:
+        """Return the intercurrent events besides rescue that patients of an arm may have."""
+        crosses = self.crossover is not None and self.crossover.from_arm == arm
+        return (*(event.kind for event in self.events), *(["crossover"] if crosses else []))
 
     def dropout(self, arm: str) -> float:
         """Share of an arm's patients lost by month 12."""
@@ -184,6 +216,8 @@ class Trial(Record):
         What is compared and how.
     layout
         ``parallel``: every patient stays in one arm. ``crossover`` is refused, with the reason.
+    randomisation
+        How patients are put into arms; left out, every arm has exactly its number of patients.
 
     Examples
     --------
@@ -218,6 +252,13 @@ class Trial(Record):
     layout: Annotated[
         Layout, Field(description="whether patients stay in one arm", examples=["parallel"])
     ] = "parallel"
+    randomisation: Annotated[
+        Randomisation | None,
+        Field(
+            description="how patients are put into arms; left out, each arm has exactly its `n`",
+            examples=["{method: block, block_sizes: [4, 6]}"],
+        ),
+    ] = None
 
     @classmethod
     def read(cls, path: str | Path) -> "Trial":
@@ -284,6 +325,9 @@ class Trial(Record):
                 *self._visit_faults(),
                 *self._question_faults(),
                 *self._conduct_faults(),
+                *self._crossover_faults(),
+                *self._window_faults(),
+                *self._randomisation_faults(),
             ]
         )
         return self
@@ -393,6 +437,70 @@ class Trial(Record):
             for name in names:
                 if name not in self.arms:
                     yield Fault("is not an arm", ("conduct", *path, name), allowed=", ".join(self.arms))
+
+    def _crossover_faults(self) -> Iterator[Fault]:
+        rule = self.conduct.crossover
+        if rule is None:
+            return
+        at = ("conduct", "crossover")
+        for name, arm in (("from_arm", rule.from_arm), ("to_arm", rule.to_arm)):
+            if arm not in self.arms:
+                yield Fault("is not an arm", (*at, name), allowed=", ".join(self.arms))
+        if rule.from_arm == rule.to_arm:
+            yield Fault("is the arm they come from", (*at, "to_arm"), hint="name another arm")
+        if rule.from_month not in self.visits_months[:-1]:
+            yield Fault(
+                "is not a visit with another one after it",
+                (*at, "from_month"),
+                allowed=", ".join(f"{month:g}" for month in self.visits_months[:-1]),
+            )
+
+    def _window_faults(self) -> Iterator[Fault]:
+        half = self.conduct.visit_window_days
+        if half is None:
+            return
+        days = [month * DAYS_PER_MONTH for month in self.visits_months]
+        # Half of the shortest time between visits; the baseline has no window.
+        most = min([days[0], *((b - a) / 2 for a, b in pairwise(days))])
+        if half >= most:
+            yield Fault(
+                "lets neighbouring visits meet",
+                ("conduct", "visit_window_days"),
+                allowed=f"below {most:.3g}, half of the shortest time between visits",
+            )
+
+    def _randomisation_faults(self) -> Iterator[Fault]:
+        rules = self.randomisation
+        if rules is None:
+            return
+        shares = [arm.n for arm in self.arms.values()]
+        least = sum(shares) // reduce(gcd, shares)
+        for i, size in enumerate(rules.block_sizes):
+            if size % least or size > self.n:
+                yield Fault(
+                    f"cannot be shared in the ratio of the arms, {':'.join(str(n * least // self.n) for n in shares)}",
+                    ("randomisation", "block_sizes", i),
+                    allowed=f"multiples of {least}, up to {self.n}",
+                    hint="choose another size, or arms whose `n` have a simple ratio",
+                )
+        if "site" in rules.strata and self.conduct.accrual is None:
+            yield Fault(
+                "is not known: no recruitment is declared",
+                ("randomisation", "strata", rules.strata.index("site")),
+                hint="declare `conduct.accrual`, or leave `site` out",
+            )
+        factors = {
+            "grade": len(self.population.severity),
+            "site": self.conduct.accrual.sites if self.conduct.accrual is not None else 1,
+        }
+        strata = prod(factors.get(factor, 2) for factor in rules.strata)
+        if strata > MOST_STRATA or strata > self.n // 2:
+            yield Fault(
+                f"makes {strata} strata for {self.n} patients",
+                ("randomisation", "strata"),
+                allowed=f"up to {min(MOST_STRATA, self.n // 2)} strata",
+                hint="stratify by fewer factors",
+            )
 
     def dose(self, arm: str) -> float:
         """Million cells that an arm is given in all."""

@@ -235,5 +235,5 @@ def _patients(plan: Plan, arm: str, cast: Cast, record: ArmRecord) -> list[Patie
                 if (month := first(happened[:, 0, i])) is not None
             },
         )
-        for i in range(len(baseline))
+        for i in np.flatnonzero(record.taken[0]).tolist()
     ]

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from stemtrial.simulation import Results
-from stemtrial.trial import secondary
+from stemtrial.trial import adverse, secondary
 from stemtrial.trial.alongside import alongside, judge
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.looks import Verdict
-from stemtrial.trial.plan import ARM_STRIDE, SMALL_SAMPLE, Cast, Plan
+from stemtrial.trial.plan import SMALL_SAMPLE, Cast, Plan
 from stemtrial.trial.question import Estimand
-from stemtrial.trial.timing import ends
+from stemtrial.trial.recruitment import ARM_STRIDE
+from stemtrial.trial.timing import Calendar, ends
 
 __all__ = [
     "ARM_STRIDE", "IMPROVEMENTS", "RESPONSES", "SMALL_SAMPLE", "Cast", "Keep", "Plan", "course_months",
@@ -39,7 +40,11 @@ def scenarios(
     """
     drawn, mean = plan.belief.draw(seed, replicates), plan.belief.typical(replicates)
     model = {a: plan.follow(casts[a], s, drawn, estimand=estimand) for a, s in plan.schedules.items()}
-    inert = {a: plan.follow(casts[a], s, drawn, estimand=estimand) for a, s in plan.inert.items()}
+    inert = {
+        a: plan.follow(casts[a], plan.inert.get(a, s), drawn, estimand=estimand, inert=True)
+        for a, s in plan.schedules.items()
+        if plan.changes(a)
+    }
     typical = {a: plan.follow(casts[a], plan.schedules[a], mean, estimand=estimand) for a in plan.compared}
     return {"": model, "null_": {**model, **inert}, "typical_": typical}
 
@@ -63,7 +68,7 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         Arrays whose first axis is the replicate; those of one arm are named ``ARM/...``.
     """
     question, trial, last = plan.trial.question, plan.trial, plan.main_visit
-    casts = {arm: plan.cast(arm, seed, replicates) for arm in plan.schedules}
+    casts = plan.casts(seed, replicates)
     followed = scenarios(plan, casts, seed, replicates, question.estimand)
     records, twins = followed[""], followed["null_"]
     if keep is not None:
@@ -87,18 +92,20 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
         "specific": (other_total - other_context) - (total - context),
         "contextual": other_context - context,
     }
+    calendar = Calendar.of(plan, casts, seed, replicates)
     for prefix, verdict in verdicts.items():
         results |= {f"{prefix}{k}": v for k, v in _ended(verdict).items()}
-        results |= {f"{prefix}{k}": v for k, v in ends(plan, verdict, seed, replicates).items()}
+        results |= {f"{prefix}{k}": v for k, v in ends(plan, verdict, calendar).items()}
     results |= alongside(plan, followed, verdicts, lambda e: scenarios(plan, casts, seed, replicates, e))
     results |= secondary.analyse(plan, casts, followed)
     for arm, record in records.items():
         context, total = plan.gains(record, drawn)
         twin = twins[arm]
-        results |= {f"{arm}/{k}": v for k, v in _reduce(plan, record, last).items()}
+        results |= {f"{arm}/{k}": v for k, v in _reduce(plan, arm, record, last).items()}
         results |= {
-            f"{arm}/relief": record.relief.mean(axis=2).T,
-            f"{arm}/relief_by_cells": (twin.pain[last] - record.pain[last]).mean(axis=1),
+            f"{arm}/adverse": adverse_events(plan, arm, record, seed, replicates),
+            f"{arm}/relief": record.mean(record.relief).T,
+            f"{arm}/relief_by_cells": record.mean(twin.pain[last] - record.pain[last]),
             f"{arm}/contextual": -context,
             f"{arm}/specific": context - total,
             f"{arm}/cells": plan.gains(twin, drawn)[1] - total,
@@ -120,8 +127,8 @@ def _ended(verdict: Verdict) -> dict[str, np.ndarray]:
     }
 
 
-def _reduce(plan: Plan, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
-    """Summaries of one arm in every replicate."""
+def _reduce(plan: Plan, name: str, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
+    """Summaries of one arm in every replicate; events that the estimand does away with happen to nobody."""
     visits = range(len(arm.present))
     seen = np.stack([plan.seen(arm, v) for v in visits])
     count = np.maximum(seen.sum(axis=2), 1)
@@ -131,17 +138,32 @@ def _reduce(plan: Plan, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
     gain, start, here = -change[last], plan.reading(arm, last)[1], seen[last]
     responses = [gain >= plan.mcid.value, gain >= 0.3 * start, gain >= 0.5 * start]
     at_least = gain[:, :, None] >= IMPROVEMENTS
-    stays = np.concatenate([np.ones((1, *arm.present.shape[1:]), bool), arm.present])
+    stays = np.concatenate([arm.taken[None], arm.present])
+    nobody = np.zeros(len(count[last]), np.int64)
+    kinds = plan.trial.conduct.kinds_of_events(name)
     return {
         "change": mean.T,
         "sd": np.sqrt(squares / np.maximum(count - 1, 1)).T,
         "responders": np.stack([(r & here).sum(axis=1) / count[last] for r in responses], axis=1),
         "improved": (at_least & here[:, :, None]).sum(axis=1) / count[last][:, None],
+        "randomised": arm.taken.sum(axis=1),
         "dropped": (stays[:-1] & ~stays[1:]).sum(axis=2).T,
         "rescued": arm.rescued[-1].sum(axis=1),
         "analysed": here.sum(axis=1),
-        **{f"events/{kind}": happened[-1].sum(axis=1) for kind, happened in arm.events.items()},
+        **{
+            f"events/{kind}": arm.events[kind][-1].sum(axis=1) if kind in arm.events else nobody
+            for kind in kinds
+        },
     }
+
+
+def adverse_events(plan: Plan, arm: str, record: ArmRecord, seed: int, replicates: np.ndarray) -> np.ndarray:
+    """Count the patients with an event of each risk of an arm, and with any serious one, (replicates, risks + 1)."""
+    risks = adverse.published_risks(plan.trial, arm)
+    taken = record.taken
+    happened = adverse.events(risks, seed, replicates, plan.first_patient(arm), taken.shape[1]) & taken
+    serious = happened[[risk.category in adverse.SERIOUS for risk in risks]].any(axis=0)
+    return np.asarray(np.concatenate([happened, serious[None]]).sum(axis=2).T)
 
 
 def course_months(horizon: float) -> list[float]:
@@ -168,13 +190,13 @@ def courses(plan: Plan, seed: int, replicates: np.ndarray) -> dict[str, dict[str
     trial = plan.trial
     months = sorted({*course_months(trial.horizon_months), *trial.visits_months})
     drawn = plan.belief.draw(seed, replicates)
-    result = {}
+    result, casts = {}, plan.casts(seed, replicates, len(months))
     for arm, given in plan.schedules.items():
-        record = plan.follow(plan.cast(arm, seed, replicates, len(months)), given, drawn, months)
+        record = plan.follow(casts[arm], given, drawn, months)
         rows = {}
         for name, instrument in (("pain", "VAS"), ("function", "WOMAC_function")):
             values = np.concatenate([record.baseline[instrument][None], record.readings[instrument]])
-            values = values.reshape(len(months) + 1, -1)
+            values = values[:, record.taken]
             rows[name] = np.vstack([values.mean(axis=1), np.quantile(values, QUANTILES, axis=1)])
         result[arm] = {"months": np.array([0.0, *months]), **rows}
     return result

@@ -134,7 +134,7 @@ def compare(
     trial, visit = plan.trial, plan.main_visit
     arms = (trial.comparator, trial.experimental)
     seen = tuple(plan.seen(records[arm], visit) for arm in arms)
-    known = seen if missing == "left_out" else tuple(np.ones_like(s) for s in seen)
+    known = seen if missing == "left_out" else tuple(records[arm].taken for arm in arms)
     baseline = tuple(plan.reading(records[arm], visit)[1] for arm in arms)
     grade = tuple(casts[arm].people.covariates.grade for arm in arms)
     yes = [responses(plan, records[arm], visit) for arm in arms]

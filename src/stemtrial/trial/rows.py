@@ -52,7 +52,9 @@ def table(
         columns["rescue_month"] = _first(started, months)
         for kind, happened in record.events.items():
             columns[f"{kind}_month"] = _first(happened, months)
-        tables.append(pa.table(columns))
+        taken = record.taken.ravel()
+        made = pa.table(columns)
+        tables.append(made if taken.all() else made.filter(pa.array(taken)))
     return pa.concat_tables(tables)
 
 

@@ -159,8 +159,8 @@ def enlarged(trial: Trial, factor: float) -> Trial:
 
 
 def resized(trial: Trial, comparator: int, experimental: int) -> Trial:
-    """Return the trial with other numbers of patients in the arms that are compared."""
-    data = trial.model_dump(mode="json")
+    """Return the trial with other numbers of patients in the compared arms, each arm having exactly its own."""
+    data = trial.model_dump(mode="json") | {"randomisation": None}
     for arm, n in ((trial.comparator, comparator), (trial.experimental, experimental)):
         data["arms"][arm]["n"] = n
     return Trial.model_validate(data)
@@ -177,7 +177,8 @@ def _chances(plan: Plan, pairs: Sequence[tuple[int, int]], seed: int, replicates
     for scenario, schedules, constants in zip(
         SCENARIOS, (plan.schedules, plan.schedules, inert), (drawn, mean, drawn), strict=True
     ):
-        arms = [plan.follow(casts[arm], schedules[arm], constants) for arm in names]
+        nothing = scenario == "type_one_error"
+        arms = [plan.follow(casts[arm], schedules[arm], constants, inert=nothing) for arm in names]
         analysed = {
             seen: plan.analyse(arms[0], arms[1], seen)
             for seen in {(a, b) for pair in pairs for a, b in looks.patients(pair)}

@@ -5,41 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemtrial.draws import Stream, uniforms
-from stemtrial.trial.circumstances import Accrual, Prices
+from stemtrial.trial.circumstances import Prices
 from stemtrial.trial.looks import Verdict
-from stemtrial.trial.plan import ARM_STRIDE, Plan
-
-_ENTRANTS = 8 * ARM_STRIDE
-"""Identity of the first entrant, beyond those of the patients of any arm."""
-
-
-def entries(accrual: Accrual, n: int, seed: int, replicates: np.ndarray) -> np.ndarray:
-    """Months at which patients are randomised, in their order.
-
-    Sites open one after the other and enrol as Poisson processes of equal rate, so the accumulated intensity at the
-    entries grows by unit exponential steps.
-
-    Parameters
-    ----------
-    accrual
-        Sites and their rate.
-    n
-        Patients.
-    seed, replicates
-        Address of the draws.
-
-    Returns
-    -------
-    numpy.ndarray
-        (replicates, n), rising.
-    """
-    steps = -np.log(uniforms(seed, Stream.CONDUCT, replicates, _ENTRANTS, n, 1)[0])
-    wanted = np.cumsum(steps, axis=1) / accrual.patients_per_site_month
-    opening = np.arange(accrual.sites) * accrual.opening_every_months
-    site_months = np.array([np.maximum(t - opening, 0).sum() for t in opening])
-    last = np.maximum(wanted - site_months[-1], 0) / accrual.sites
-    return np.asarray(np.interp(wanted, site_months, opening) + last)
+from stemtrial.trial.plan import Cast, Plan
+from stemtrial.trial.recruitment import entries
 
 
 def order(sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
@@ -73,34 +42,61 @@ class Calendar:
     randomised: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, plan: Plan, seed: int, replicates: np.ndarray) -> "Calendar":
+    def of(cls, plan: Plan, casts: Mapping[str, Cast], seed: int, replicates: np.ndarray) -> "Calendar":
         """Calendar of some replicates.
 
         A look is made when the last of its patients has reached the endpoint visit; patients are randomised until then,
         so that more are in the trial than are analysed. The trial ends with the last visit of its last patient.
         Without declared recruitment nobody is in the trial at an interim look but those who are analysed.
+
+        Parameters
+        ----------
+        plan
+            The trial.
+        casts
+            Its patients; used where a randomisation is declared.
+        seed, replicates
+            Address of the draws.
         """
         trial, looks = plan.trial, plan.looks
-        sizes = {name: trial.arms[name].n for name in plan.schedules}
-        shape = (len(replicates), looks.number)
-        if trial.conduct.accrual is None:
-            counts = np.array(looks.patients(list(sizes.values()))).T
-            arms = {name: np.broadcast_to(c, shape) for name, c in zip(sizes, counts, strict=True)}
-            return cls(np.full(shape, np.nan), arms)
-        entry = entries(trial.conduct.accrual, sum(sizes.values()), seed, replicates)
-        place = order(sizes)
-        pair = (trial.comparator, trial.experimental)
-        month = np.empty(shape)
-        for k, seen in enumerate(looks.patients([sizes[name] for name in pair])):
-            last = max(place[name][n - 1] for name, n in zip(pair, seen, strict=True))
-            month[:, k] = entry[:, last] + trial.question.endpoint.month
+        shape, n = (len(replicates), looks.number), trial.n
+        accrual = trial.conduct.accrual
+        # Order of entry of every patient, by arm (replicates or 1, patients); numbers beyond the trial are nobody.
+        places = {arm: cast.places for arm, cast in casts.items() if cast.places is not None}
+        entrant = {arm: own.entrant for arm, own in places.items()}
+        if not entrant:
+            sizes = {name: trial.arms[name].n for name in plan.schedules}
+            if accrual is None:
+                counts = np.array(looks.patients(list(sizes.values()))).T
+                arms = {name: np.broadcast_to(c, shape) for name, c in zip(sizes, counts, strict=True)}
+                return cls(np.full(shape, np.nan), arms)
+            entrant = {name: place[None] for name, place in order(sizes).items()}
+            pair = (trial.comparator, trial.experimental)
+            seen = looks.patients([sizes[name] for name in pair])
+            last = [max(entrant[a][0, k - 1] for a, k in zip(pair, look, strict=True)) for look in seen]
+        else:
+            last = [look - 1 for (look,) in looks.patients([n])]
+            if accrual is None:
+                by_arm = {
+                    name: (own[:, None, :] <= np.array(last)[:, None]).sum(axis=2)
+                    for name, own in entrant.items()
+                }
+                return cls(np.full(shape, np.nan), by_arm)
+        entry = entries(accrual, n, seed, replicates)
+        month = entry[:, last] + trial.question.endpoint.month
         month[:, -1] = entry[:, -1] + trial.horizon_months
         month = np.minimum(month, month[:, -1:])
-        by_arm = {name: (entry[:, None, place[name]] <= month[:, :, None]).sum(axis=2) for name in sizes}
+        never = np.concatenate([entry, np.full((len(entry), 1), np.inf)], axis=1)
+        by_arm = {}
+        for name, own in entrant.items():
+            entered = np.take_along_axis(
+                never, np.minimum(np.broadcast_to(own, (len(entry), own.shape[1])), n), axis=1
+            )
+            by_arm[name] = (entered[:, None] <= month[:, :, None]).sum(axis=2)
         return cls(month, by_arm)
 
 
-def ends(plan: Plan, verdict: Verdict, seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
+def ends(plan: Plan, verdict: Verdict, calendar: Calendar) -> dict[str, np.ndarray]:
     """Patients randomised until each replicate ended, its duration and its cost, where the file allows to know them.
 
     Returns
@@ -109,7 +105,6 @@ def ends(plan: Plan, verdict: Verdict, seed: int, replicates: np.ndarray) -> dic
         ``randomised``, and ``duration`` in months and ``cost`` where recruitment and prices are declared,
         (replicates,) each.
     """
-    calendar = Calendar.of(plan, seed, replicates)
 
     def at_end(values: np.ndarray) -> np.ndarray:
         return np.asarray(np.take_along_axis(values, verdict.look[:, None], axis=1)[:, 0])
