@@ -64,6 +64,44 @@ def test_faults_are_listed_on_stderr_with_exit_code_2(tmp_path: Path) -> None:
     assert all(problem["message"] in run.stderr for problem in found["problems"])
 
 
+@pytest.mark.parametrize(
+    "name", ["candidate_trial.yaml", "candidate_hard_stop.yaml", "made_candidate_bundle.json"]
+)
+def test_candidates_are_told_from_trials(name: str) -> None:
+    run = check(EXAMPLES / name)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "is a valid candidate" in run.stdout
+    assert "knee_oa, assessed" in run.stdout
+
+
+def test_candidate_as_json_and_table_without_names(tmp_path: Path) -> None:
+    table = tmp_path / "many.csv"
+    table.write_text(
+        "name,indication,age,pain\nJane Roe,knee_oa,60,58/100\nJohn Doe,disc_degeneration,44,7/10\n"
+    )
+    run = check(table, "--json")
+    found = json.loads(run.stdout)
+    assert (found["valid"], found["kind"], len(found["candidates"])) == (True, "candidate", 2)
+    assert found["candidates"][1]["record"]["pain"] == 70
+    assert [person["ignored_fields"] for person in found["candidates"]] == [1, 1]
+    printed = check(table).stdout
+    assert "a valid table of 2 candidates" in printed
+    assert "Roe" not in run.stdout + printed
+
+
+def test_faults_of_a_candidate_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "person.yaml"
+    path.write_text("indication: knee_oa\nage: 400\npain: 6\ntreated: hope\n")
+    run = check(path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert f"{path}, line 2: age = 400 is out of range" in run.stderr
+    assert f"{path}, line 3: pain" in run.stderr
+    path.write_text("indication: knee_oa\nage: 60\ntreated: hope\n")
+    run = check(path, "--json")
+    (problem,) = json.loads(run.stdout)["problems"]
+    assert (run.returncode, problem["field"], problem["value"]) == (2, "treated", "hope")
+
+
 def test_a_missing_file_is_exit_code_2() -> None:
     run = check(EXAMPLES / "knee_oa_cells_vs_salin.yaml")
     assert (run.returncode, run.stdout) == (2, "")

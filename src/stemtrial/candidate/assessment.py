@@ -10,10 +10,12 @@ from stemtrial.candidate.intake import Intake
 from stemtrial.candidate.record import Candidate, common
 from stemtrial.candidate.rules import State
 from stemtrial.candidate.suitability import Suitability, suitability
+from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.tables import Evidence
 
 if TYPE_CHECKING:
     from stemtrial.calibration.belief import Belief
+    from stemtrial.candidate.options import Option
     from stemtrial.candidate.outlook import Outlook
     from stemtrial.candidate.person import Person
     from stemtrial.candidate.updating import Update
@@ -165,6 +167,7 @@ def assess(
     from stemtrial.candidate.outlook import outlook
     from stemtrial.evidence.benefitharm import benefit_harm
 
+    followed = followed_option(intake.record)
     found = suitability(intake.record, evidence, intake.assessed)
     person = person_of(intake.record)
     if isinstance(person, str):
@@ -192,17 +195,34 @@ def assess(
         outlook(person, options, belief, seed, draws),
         None,
         evidence,
-        update=_followed(intake.record, person, belief, seed),
+        update=None if followed is None else _followed(intake.record, followed, person, belief, seed),
     )
 
 
-def _followed(record: Candidate, person: "Person", belief: "Belief", seed: int) -> "Update | None":
+def followed_option(record: Candidate) -> "Option | None":
+    """Return the option that was begun, ``None`` without one or where nothing can be followed.
+
+    Raises
+    ------
+    InputError
+        For a name that is no option, or an option without numbers.
+    """
+    if record.treated is None or record.indication != "knee_oa":
+        return None
     from stemtrial.candidate.options import named
+
+    try:
+        (option,) = named(record.indication, [record.treated])
+    except InputError as error:
+        raise InputError(*(replace(problem, field="treated") for problem in error.problems)) from None
+    if option.text is not None:
+        raise InputError(Problem(f"cannot be followed: {option.text}", field="treated", value=record.treated))
+    return option
+
+
+def _followed(record: Candidate, option: "Option", person: "Person", belief: "Belief", seed: int) -> "Update":
     from stemtrial.candidate.updating import Visit, follow_up
 
-    if record.treated is None:
-        return None
-    (option,) = named(person.indication, [record.treated])
     visits = []
     for visit in record.visits:
         instrument, level = (None, None) if visit.function is None else common(visit.function)

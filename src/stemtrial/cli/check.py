@@ -1,4 +1,4 @@
-"""The ``check`` verb: validate a trial file and say what it describes."""
+"""The ``check`` verb: validate a trial file or a candidate's record and say what it describes."""
 
 import json
 import math
@@ -11,22 +11,25 @@ import typer
 from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from stemtrial.candidate.intake import Intake
     from stemtrial.population.spec import Covariate
     from stemtrial.trial.protocol import Trial
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="Trial file, YAML or JSON.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Trial file (YAML, JSON), or candidate (YAML, JSON, CSV, FHIR bundle).", show_default=False
+        ),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """Validate a trial file: print what it describes, or every fault with its line (exit code 2)."""
-    from stemtrial.trial.capability import unavailable
-    from stemtrial.trial.protocol import Trial
-
+    """Validate a trial or candidate file: print what it describes, or every fault with its line (exit code 2)."""
     try:
-        trial = Trial.read(file)
+        found = _candidates(file) if _is_candidate(file) else _trial(file)
     except InputError as error:
         if not as_json:
             raise
@@ -35,12 +38,82 @@ def check(
             json.dumps({"valid": False, "file": str(file), "problems": problems}, indent=2, allow_nan=False)
         )
         raise typer.Exit(error.exit_code) from None
-    if as_json:
-        typer.echo(json.dumps(_document(trial, file), indent=2, allow_nan=False))
-    else:
-        typer.echo("\n".join(_summary(trial, file)))
-        for problem in unavailable(trial):
-            typer.echo(f"note: {problem}")
+    document, lines = found
+    typer.echo(json.dumps(document, indent=2, allow_nan=False) if as_json else "\n".join(lines))
+
+
+def _is_candidate(file: Path) -> bool:
+    """Tell a candidate from a trial by the fields that only one of them has; in doubt it is a trial."""
+    from stemtrial.documents import Document
+
+    if file.suffix.lower() == ".csv":
+        return True
+    if not file.is_file():
+        return False
+    try:
+        names = {str(name) for name in Document.read(file).data}
+    except InputError:
+        return False
+    from stemtrial.candidate.record import Candidate
+    from stemtrial.trial.protocol import Trial
+
+    of_trial, of_person = set(Trial.model_fields), set(Candidate.model_fields)
+    return "resourceType" in names or len(names & of_person - of_trial) > len(names & of_trial - of_person)
+
+
+def _trial(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read a trial file; return what ``--json`` prints, and the readable lines."""
+    from stemtrial.trial.capability import unavailable
+    from stemtrial.trial.protocol import Trial
+
+    trial = Trial.read(file)
+    notes = [f"note: {problem}" for problem in unavailable(trial)]
+    return _document(trial, file), [*_summary(trial, file), *notes]
+
+
+def _candidates(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read a candidate, or a table of them; as :func:`_trial`."""
+    from datetime import date
+
+    from stemtrial.candidate.assessment import followed_option, known
+    from stemtrial.candidate.intake import read_candidates
+
+    found = read_candidates(file, date.today())
+    for intake in found:
+        followed_option(intake.record)
+    people = [
+        {
+            "row": intake.row,
+            "assessed": intake.assessed.isoformat(),
+            "record": known(intake.record),
+            "unmapped": list(intake.unmapped),
+            "ignored_fields": intake.ignored,
+        }
+        for intake in found
+    ]
+    lines = [line for intake in found for line in _person(intake)]
+    one = "a valid candidate" if len(found) == 1 else f"a valid table of {len(found)} candidates"
+    document = {"valid": True, "kind": "candidate", "file": str(file), "candidates": people}
+    return document, [*lines, f"{file} is {one}"]
+
+
+def _person(intake: "Intake") -> list[str]:
+    """Say how much of a person is known, without naming anybody."""
+    from stemtrial.candidate.assessment import known
+    from stemtrial.candidate.record import Candidate
+
+    record = intake.record
+    head = f"row {intake.row}: " if intake.row is not None else ""
+    told = set(known(record)) - {"indication", "date", "history_complete", "treated", "visits"}
+    rows = [f"{head}{record.indication}, assessed {intake.assessed}"]
+    rows.append(
+        f"  known     {', '.join(name for name in Candidate.model_fields if name in told) or 'nothing'}"
+    )
+    if record.treated is not None:
+        rows.append(f"  followed  {record.treated}, {len(record.visits)} visits")
+    if intake.ignored:
+        rows.append(f"  left out  {intake.ignored} fields that identify a person")
+    return rows + [f"  not mapped: {line}" for line in intake.unmapped]
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
@@ -54,6 +127,7 @@ def _plain(problem: Problem) -> dict[str, Any]:
 def _document(trial: "Trial", file: Path) -> dict[str, Any]:
     return {
         "valid": True,
+        "kind": "trial",
         "file": str(file),
         "hash": trial.hash,
         "comparator": trial.comparator,
