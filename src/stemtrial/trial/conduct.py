@@ -21,6 +21,10 @@ EVENTS = ("prohibited_injection", "surgery", "crossover")
 """Intercurrent events besides rescue."""
 
 
+_SHORT_WINDOW = 7.0
+"""Half-width of a visit's window, days, up to which parabolas suffice."""
+
+
 @dataclass(frozen=True)
 class ArmRecord:
     """What was seen in one arm, arrays (visits, groups, patients) unless said otherwise.
@@ -163,12 +167,13 @@ class Chance:
 class _Reader:
     """True pain and function on the days of the visits, which may be early or late.
 
-    Within a window the course is taken for the parabola through its beginning, its middle and its end; treatments due
-    on the day of the visit act from then on, also on those who come late.
+    On either side of the visit's own day the course is taken for the polynomial through that day and two or three
+    others of the window; treatments due on the visit's day act from then on, also on those who come late.
     """
 
     def __init__(self, cohort: Cohort, half: float, timing: np.ndarray | None) -> None:
         self._cohort, self._half, self._timing = cohort, half, timing
+        self._parts = 2 if half <= _SHORT_WINDOW else 3
 
     def visit(
         self, k: int, month: float, main: bool
@@ -186,14 +191,18 @@ class _Reader:
             cohort.advance(day)
             return day, cohort.pain(), cohort.function(), cohort.relief() if main else None
         at = 2 * self._timing[k] - 1
-        weights = (at * (at - 1) / 2, 1 - at * at, at * (at + 1) / 2)
-        pain, function, relief = np.zeros(at.shape), np.zeros(at.shape), None
-        for weight, shift in zip(weights, (-1, 0, 1), strict=True):
-            cohort.advance(day + shift * self._half)
+        place, parts, relief = self._parts * np.abs(at), self._parts, None
+        pain, function = np.zeros(at.shape), np.zeros(at.shape)
+        for stop in range(-parts, parts + 1):
+            cohort.advance(day + stop / parts * self._half)
+            others = [node for node in range(parts + 1) if node != abs(stop)]
+            weight = np.prod([(place - node) / (abs(stop) - node) for node in others], axis=0)
+            if stop:
+                weight = np.where((at > 0) == (stop > 0), weight, 0.0)
+            elif main:
+                relief = cohort.relief()
             pain += weight * cohort.pain()
             function += weight * cohort.function()
-            if main and shift == 0:
-                relief = cohort.relief()
         return day + at * self._half, pain, function, relief
 
 

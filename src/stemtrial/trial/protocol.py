@@ -120,7 +120,7 @@ class Conduct(Record):
     ] = None
     visit_window_days: Annotated[
         float | None,
-        Field(gt=0, le=60, description="days a visit may be early or late; 0 if left out", examples=[7]),
+        Field(gt=0, le=30, description="days a visit may be early or late; none if left out", examples=[7]),
     ] = None
     unblinding: Annotated[
         Unblinding | None, Field(description="patients who learn their arm; nobody if left out")
