@@ -1,5 +1,6 @@
 """Contradictory designs: one message with line, field and what is allowed; nothing is simulated."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,14 +93,37 @@ def test_futility_has_one_rule(futility):
     )
 
 
-def test_looks_and_several_comparisons():
-    line = "interim: {at: [0.5], spending: pocock}\n  also_compare: [[saline, cells]]\n  multiplicity: holm"
-    assert any("cannot be combined with several comparisons" in p for p in problems(with_question(line)))
+SHARED = "also_compare: [[saline, cells]]\n  interim: {at: [0.5], spending: pocock"
 
 
-def test_equivalence_cannot_be_stopped_early():
-    line = "interim: {at: [0.5], spending: pocock}\n  hypothesis: {kind: equivalence, margin: 5}"
-    assert any("equivalence" in p for p in problems(with_question(line)))
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"{SHARED}}}\n  multiplicity: holm", ["question.stop_when is missing", "main_decided"]),
+        (f"{SHARED}}}\n  multiplicity: hochberg\n  stop_when: any_shown", ["not known to keep", "fixed_sequence"]),
+        (f"{SHARED}, futility: {{kind: binding, z: [0]}}}}\n  multiplicity: holm\n  stop_when: any_shown",
+         ["futility.kind", "non_binding"]),
+        (f"{SHARED}, futility: {{kind: non_binding, spending: lan_demets_of, beta: 0.2}}}}\n  multiplicity: holm\n"
+         "  stop_when: any_shown", ["share of alpha", "as `z`"]),
+        ("interim: {at: [0.5], spending: pocock}\n  stop_when: all_decided", ["ends nothing"]),
+        ("stop_when: all_decided", ["ends nothing"]),
+        ("secondary: {responders: [mcid]}", ["secondary.missing", "non_responder, left_out"]),
+        ("secondary: {responders: [mcid, mcid], missing: left_out}", ["asked already"]),
+        ("secondary: {missing: left_out, time_to_loss: true}", ["says nothing without"]),
+        ("secondary: {time_to_loss: false}", ["asks for nothing"]),
+        ("secondary: {responders: [seventy_percent], missing: left_out}", ["vocabulary", "omeract_oarsi"]),
+    ],
+)  # fmt: skip
+def test_shared_looks_and_secondary_analyses(line, words):
+    said = "\n".join(problems(with_question(line, sides="1", alpha="0.025")))
+    for word in words:
+        assert word in said, said
+
+
+def test_time_to_loss_needs_two_visits():
+    text = with_question("secondary: {time_to_loss: true}")
+    said = problems(re.sub(r"visits_months: .*", "visits_months: [12]", text))
+    assert any("needs two visits" in p for p in said), said
 
 
 def test_crossover_is_refused_with_the_reason():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from stemtrial.errors import InputError
+from stemtrial.trial.curves import Curve
 from stemtrial.trial.operating import boundary_factor
 from stemtrial.trial.replicates import Plan, simulate
-from stemtrial.trial.search import Curve, enlarged, resized, search
+from stemtrial.trial.resizing import enlarged, resized
+from stemtrial.trial.search import search
 
 SEED = 11
 
@@ -81,7 +83,11 @@ def test_allocation_is_that_of_trials_with_those_arms(small):
     found = search(small, [40], 30, SEED, 2, shares=(0.4, 0.6)).allocation
     assert found.n == 40
     for i, experimental in enumerate((16, 24)):
-        run = simulate(Plan.of(resized(small.trial, 40 - experimental, experimental)), SEED, np.arange(30))
+        run = simulate(
+            Plan.of(resized(small.trial, {"saline": 40 - experimental, "cells": experimental})),
+            SEED,
+            np.arange(30),
+        )
         assert found.curves["assurance"].share[i] == run["success"].mean()
     assert found.best in (0.4, 0.6)
 

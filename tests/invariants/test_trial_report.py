@@ -17,10 +17,10 @@ from stemtrial.report.contract import Look, Report, Summary
 from stemtrial.report.stoppingmap import stopping_map
 from stemtrial.report.tornado import SHOWN, tornado
 from stemtrial.trial.characteristics import notes, structure_weights, summarise
+from stemtrial.trial.curves import Allocation, Curve
 from stemtrial.trial.drivers import Driver
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan, simulate
-from stemtrial.trial.search import Allocation, Curve
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "report"
 REPORT = Report.model_validate_json((FIXTURE / "report.json").read_text(encoding="utf-8"))

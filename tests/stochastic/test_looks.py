@@ -12,35 +12,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stemtrial.trial.conduct import INSTRUMENTS, ArmRecord
+from models.normal_trials import ALARM, REPLICATES, inside, normal_arm
 from stemtrial.trial.operating import detectable_benefit, power_function
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan
 
-ALARM = 1e-6
-"""Chance that one comparison fails although the code is right; there are some 100 of them."""
-
 APPROXIMATION = 0.003
-
-REPLICATES = 10_000
 
 FIXTURE = Path(__file__).parents[1] / "double" / "fixtures" / "rpact" / "simulated.json"
 ROWS = json.loads(FIXTURE.read_text(encoding="utf-8"))["rows"]
-
-
-def normal_arm(
-    plan: Plan, mean: float, rng: np.random.Generator, n: int, replicates: int = REPLICATES
-) -> ArmRecord:
-    """Readings that are normal around a mean, with a standard deviation of 20, whatever the baseline."""
-    visits, shape = len(plan.trial.visits_months), (replicates, n)
-    readings = np.zeros((visits, *shape))
-    readings[plan.main_visit] = rng.normal(mean, 20, shape)
-    nothing = np.zeros((visits, *shape), bool)
-    baseline = rng.normal(60, 10, shape)
-    return ArmRecord(
-        dict.fromkeys(INSTRUMENTS, baseline), dict.fromkeys(INSTRUMENTS, readings), ~nothing, nothing, readings,
-        readings, readings[:1], baseline,
-    )  # fmt: skip
 
 
 def asked(plan: Plan, **question: object) -> Plan:
@@ -50,12 +30,6 @@ def asked(plan: Plan, **question: object) -> Plan:
     for arm in data["arms"].values():
         arm["n"] = 100
     return Plan.of(Trial.model_validate(data))
-
-
-def inside(count: int, expected: float, n: int, slack: float) -> bool:
-    low = stats.binom.ppf(ALARM / 2, n, max(expected - slack, 0))
-    high = stats.binom.ppf(1 - ALARM / 2, n, min(expected + slack, 1))
-    return bool(low <= count <= high)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r['name']}, {r['effect']}")
@@ -99,6 +73,22 @@ def test_margins_hold_their_level_and_power(plan, kind, margin, difference, expe
     control, treated = normal_arm(trial, 50, rng, 100), normal_arm(trial, 50 + difference, rng, 100)
     shown = trial.verdict(control, treated).shown
     assert inside(int(shown.sum()), expected, REPLICATES, APPROXIMATION)
+
+
+@pytest.mark.parametrize(
+    ("kind", "difference"), [("non_inferiority", 12.0), ("equivalence", 12.0), ("equivalence", -12.0)]
+)
+@pytest.mark.parametrize("spending", ["lan_demets_of", "pocock"])
+def test_margins_hold_their_level_at_looks(plan, kind, difference, spending):
+    """At the margin the one-sided level is used up; the other margin of equivalence is 6 standard errors away."""
+    interim = {"at": [0.5], "spending": spending}
+    trial = asked(plan, hypothesis={"kind": kind, "margin": 12.0}, sides=2, alpha=0.05, interim=interim)
+    rng = np.random.default_rng(4)
+    control, treated = normal_arm(trial, 50, rng, 100), normal_arm(trial, 50 + difference, rng, 100)
+    found = trial.verdict(control, treated)
+    assert inside(int(found.shown.sum()), 0.025, REPLICATES, APPROXIMATION)
+    early = stats.norm.sf(trial.looks.bounds.upper[0])
+    assert inside(int((found.shown & (found.look == 0)).sum()), early, REPLICATES, APPROXIMATION)
 
 
 def test_power_function_is_that_of_the_t_test(plan):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from stemtrial.trial.curves import Answer, Curve, Search
     from stemtrial.trial.plan import Plan
-    from stemtrial.trial.search import Answer, Curve, Search
 
 STEPS = 8
 

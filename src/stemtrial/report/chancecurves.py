@@ -8,7 +8,7 @@ from stemtrial.report.colours import BLACK, BLUE, INK, VERMILLION
 from stemtrial.report.figure import Figure, Panel, Table
 from stemtrial.report.plot import Entry, Plot, ticks
 from stemtrial.report.wording import THIN, interval, number, percent
-from stemtrial.trial.search import Allocation, Curve
+from stemtrial.trial.curves import Allocation, Curve
 
 STYLES = {
     "assurance": ("assurance", BLUE, ""),

@@ -16,8 +16,8 @@ from stemtrial.report.figure import Figure
 from stemtrial.report.stoppingmap import stopping_map
 from stemtrial.report.templating import templates
 from stemtrial.report.tornado import tornado
+from stemtrial.trial.curves import Search
 from stemtrial.trial.drivers import Driver
-from stemtrial.trial.search import Search
 
 
 @dataclass(frozen=True, eq=False)

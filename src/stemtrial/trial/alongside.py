@@ -13,7 +13,7 @@ from stemtrial.trial.doseresponse import Range, mcp_mod
 from stemtrial.trial.looks import Verdict
 from stemtrial.trial.plan import Plan
 from stemtrial.trial.question import Estimand
-from stemtrial.trial.sharing import SharedVerdict, Sharing, together
+from stemtrial.trial.sharing import SharedVerdict, ended
 
 Followed = Mapping[str, Mapping[str, ArmRecord]]
 """What was seen by prefix of the scenario and by arm."""
@@ -54,16 +54,10 @@ def alongside(
         results |= _comparisons(verdicts)
     if question.factorial is not None:
         for prefix, arms in followed.items():
-            crossed = contrasts(plan, [arms[name] for name in question.factorial.arms], FACTORIAL)
-            shown = [c.z() > -ndtri(question.level) for c in crossed[:2]]
-            shown.append(crossed[2].p < question.alpha * (2 / question.sides))
-            results[f"factorial/{prefix}estimates"] = np.stack([c.estimate for c in crossed], axis=1)
-            results[f"factorial/{prefix}shown"] = np.stack(shown, axis=1)
+            results |= {f"factorial/{prefix}{key}": values for key, values in factors(plan, arms).items()}
     if question.dose_response is not None:
-        names = Range.of(plan.trial).arms
         for prefix, arms in followed.items():
-            found = mcp_mod(plan, [arms[name] for name in names])
-            results |= {f"dose/{prefix}{key}": values for key, values in found.items()}
+            results |= {f"dose/{prefix}{key}": values for key, values in doses(plan, arms).items()}
     elsewhere: Followed | None = None
     for estimand in question.also_estimands:
         there = followed
@@ -100,11 +94,28 @@ def judge(
     """
     question = plan.trial.question
     main = plan.verdict(arms[plan.trial.comparator], arms[plan.trial.experimental], estimand, final)
-    sharing = Sharing.of(question)
-    if sharing is None:
+    if not question.also_compare:
         return main
     others = [plan.verdict(arms[c], arms[e], estimand).looks for e, c in question.also_compare]
-    return together(plan.looks, sharing, [main.looks, *others])
+    return ended(question, plan.looks, [main.looks, *others])
+
+
+def factors(plan: Plan, arms: Mapping[str, ArmRecord]) -> dict[str, np.ndarray]:
+    """Analyse a factorial design with all patients; ``estimates`` and ``shown``, (replicates, :data:`EFFECTS`)."""
+    question = plan.trial.question
+    assert question.factorial is not None
+    crossed = contrasts(plan, [arms[name] for name in question.factorial.arms], FACTORIAL)
+    shown = [c.z() > -ndtri(question.level) for c in crossed[:2]]
+    shown.append(crossed[2].p < question.alpha * (2 / question.sides))
+    return {
+        "estimates": np.stack([c.estimate for c in crossed], axis=1),
+        "shown": np.stack(shown, axis=1),
+    }
+
+
+def doses(plan: Plan, arms: Mapping[str, ArmRecord]) -> dict[str, np.ndarray]:
+    """Test for a dose response and pick a dose with all patients (:func:`stemtrial.trial.doseresponse.mcp_mod`)."""
+    return mcp_mod(plan, [arms[name] for name in Range.of(plan.trial).arms])
 
 
 def _comparisons(verdicts: Mapping[str, Verdict]) -> dict[str, np.ndarray]:
@@ -124,9 +135,9 @@ def _estimand(plan: Plan, followed: Followed, estimand: Estimand) -> dict[str, n
     comparator, experimental = plan.trial.comparator, plan.trial.experimental
     results = {}
     for prefix, arms in followed.items():
-        ended = judge(plan, arms, estimand)
-        results[f"{estimand}/{prefix}estimate"] = ended.found.estimate
-        results[f"{estimand}/{prefix}success"] = ended.shown
+        verdict = judge(plan, arms, estimand)
+        results[f"{estimand}/{prefix}estimate"] = verdict.found.estimate
+        results[f"{estimand}/{prefix}success"] = verdict.shown
     arms = followed["typical_"]
     complete = plan.analyse(
         arms[comparator], arms[experimental], None, estimand, [plan.main_visit], complete=True

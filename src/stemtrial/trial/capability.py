@@ -29,6 +29,13 @@ def unavailable(trial: Trial) -> Iterator[Problem]:
         yield Problem(what, field="question.analysis", value=analysis, allowed="ancova, mmrm")
     yield from _too_few(trial)
     yield from _no_boundaries(trial)
+    secondary = trial.question.secondary
+    if secondary is not None and secondary.time_to_loss and len(trial.visits_months) < 2:
+        yield Problem(
+            "needs two visits: a response is lost between them",
+            field="question.secondary.time_to_loss",
+            hint="add a visit, or leave it out",
+        )
     for arm in trial.ordered_arms:
         for index, treatment in enumerate(trial.arms[arm].treatments):
             if treatment.name == "prp":

@@ -4,193 +4,139 @@ An arm's first patients are the same whatever its size, so one simulation of the
 its first patients are analysed again and again.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.simulation import PATIENTS_A_BATCH, Results, in_batches
+from stemtrial.trial.alongside import EFFECTS, doses, factors
+from stemtrial.trial.analysis import Comparison
+from stemtrial.trial.conduct import ArmRecord
+from stemtrial.trial.curves import Allocation, Curve, Further, Kind, Search
+from stemtrial.trial.doseresponse import Range
 from stemtrial.trial.looks import Verdict
 from stemtrial.trial.plan import Plan
-from stemtrial.trial.protocol import Trial
+from stemtrial.trial.resizing import first_patients, resized
+from stemtrial.trial.sharing import SharedVerdict, ended
 
 SCENARIOS = ("assurance", "power", "type_one_error")
 """Constants drawn anew for each virtual trial; all at their mean; what is under question doing nothing."""
 
 
-@dataclass(frozen=True)
-class Curve:
-    """Chance of success against the size of the trial.
+class _Analyses:
+    """Comparisons of the arms of one scenario, each made once."""
 
-    Attributes
+    def __init__(self, plan: Plan, arms: Mapping[str, ArmRecord]) -> None:
+        self._plan, self._arms = plan, arms
+        self._made: dict[tuple[str, str, tuple[int, ...]], tuple[Comparison, ...]] = {}
+
+    def path(
+        self, experimental: str, comparator: str, sizes: Mapping[str, int]
+    ) -> list[tuple[Comparison, ...]]:
+        """Compare two arms at every look, one comparison a visit."""
+        found = []
+        for seen in self._plan.looks.patients([sizes[comparator], sizes[experimental]]):
+            key = (experimental, comparator, seen)
+            if key not in self._made:
+                arms, (a, b) = self._arms, seen
+                self._made[key] = self._plan.analyse(arms[comparator], arms[experimental], (a, b))
+            found.append(self._made[key])
+        return found
+
+
+def _chances(
+    plan: Plan, trials: Sequence[Mapping[str, int]], further: int, seed: int, replicates: np.ndarray
+) -> Results:
+    """Simulate the largest trial and analyse every smaller one among its first patients.
+
+    Parameters
     ----------
-    sizes
-        Patients in all arms that are compared, (sizes,).
-    share
-        Share of virtual trials that succeed, (sizes,).
-    low, high
-        95 % Wilson interval of the share from the number of virtual trials, (sizes,).
+    plan
+        A trial with as many patients in every arm as any of those analysed.
+    trials
+        Patients by arm.
+    further
+        How many of the trials are analysed for every comparison, factor and dose.
+    seed, replicates
+        Address of the draws.
+
+    Returns
+    -------
+    Mapping
+        By scenario: success, (replicates, visits, trials); ``look`` at which each ends at the main visit, (replicates,
+        trials); and where the question asks for them ``comparisons`` that are shown, ``factors`` that are shown, and
+        ``doses``: whether a response is shown, then whether each is picked, (replicates, trials, ...).
     """
-
-    sizes: np.ndarray
-    share: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-    @classmethod
-    def of(cls, sizes: np.ndarray, success: np.ndarray) -> "Curve":
-        """Summarise ``success`` (replicates, sizes)."""
-        n, z2 = len(success), 1.959964**2
-        share = success.mean(axis=0)
-        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-        half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-        return cls(sizes, share, middle - half, middle + half)
-
-    def size_for(self, target: float) -> "Answer":
-        """Smallest size whose chance of success reaches the target, by interpolation of the rising curve.
-
-        The shares are first made to rise with size (pooling of adjacent violators), since more patients never make a
-        fixed design less likely to succeed by more than chance.
-        """
-        low, size, high = (self._crossing(curve, target) for curve in (self.high, self.share, self.low))
-        return Answer(target, size, low, high, float(_rising(self.share)[-1]))
-
-    def _crossing(self, curve: np.ndarray, target: float) -> int | None:
-        rising = _rising(curve)
-        if rising[-1] < target:
-            return None
-        at = int(np.argmax(rising >= target))
-        if at == 0:
-            return int(self.sizes[0])
-        fraction = (target - rising[at - 1]) / (rising[at] - rising[at - 1])
-        return int(np.ceil(self.sizes[at - 1] + fraction * (self.sizes[at] - self.sizes[at - 1])))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Size that reaches a target, with the range left open by the number of virtual trials.
-
-    ``size`` is ``None`` where no size that was tried reaches it, ``high`` where the lower limit of the curve does not;
-    ``ceiling`` is the chance of success of the largest size.
-    """
-
-    target: float
-    size: int | None
-    low: int | None
-    high: int | None
-    ceiling: float
-
-
-@dataclass(frozen=True)
-class Search:
-    """Curves by scenario and visit, for the endpoint's instrument.
-
-    Attributes
-    ----------
-    months
-        Visits, (visits,).
-    main
-        Index of the endpoint's visit.
-    curves
-        By scenario, one curve a visit.
-    stopping
-        By scenario, share of trials that end at each look at the main visit, (sizes, looks).
-    expected
-        By scenario, mean number of patients analysed at the end, (sizes,).
-    allocation
-        Chances of the trial's own size by share of patients in the experimental arm, if asked for.
-    """
-
-    months: tuple[float, ...]
-    main: int
-    curves: dict[str, tuple[Curve, ...]]
-    stopping: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
-    allocation: "Allocation | None" = None
-
-    @property
-    def best_month(self) -> float:
-        """Visit at which the largest trial is most likely to succeed under the model."""
-        return self.months[int(np.argmax([curve.share[-1] for curve in self.curves["assurance"]]))]
-
-
-@dataclass(frozen=True)
-class Allocation:
-    """Chance of success of one number of patients, by how they are shared.
-
-    Attributes
-    ----------
-    n
-        Patients in both compared arms.
-    experimental
-        Share in the experimental arm, increasing.
-    curves
-        By scenario; their sizes are the patients of the experimental arm.
-    """
-
-    n: int
-    experimental: tuple[float, ...]
-    curves: dict[str, Curve]
-
-    @property
-    def best(self) -> float:
-        """Share with the highest assurance."""
-        return self.experimental[int(np.argmax(self.curves["assurance"].share))]
-
-
-def _rising(values: np.ndarray) -> np.ndarray:
-    """Closest values, in least squares, that never fall (pooling of adjacent violators)."""
-    blocks: list[list[float]] = []
-    for value in values.tolist():
-        blocks.append([value, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            value, weight = blocks.pop()
-            before, count = blocks.pop()
-            blocks.append([(value * weight + before * count) / (weight + count), weight + count])
-    return np.repeat([b[0] for b in blocks], [int(b[1]) for b in blocks])
-
-
-def enlarged(trial: Trial, factor: float) -> Trial:
-    """Return the trial with the arms that are compared larger by a factor, their ratio kept."""
-    return resized(
-        trial, *(max(2, round(trial.arms[arm].n * factor)) for arm in trial.question.compare[::-1])
-    )
-
-
-def resized(trial: Trial, comparator: int, experimental: int) -> Trial:
-    """Return the trial with other numbers of patients in the compared arms, each arm having exactly its own."""
-    data = trial.model_dump(mode="json") | {"randomisation": None}
-    for arm, n in ((trial.comparator, comparator), (trial.experimental, experimental)):
-        data["arms"][arm]["n"] = n
-    return Trial.model_validate(data)
-
-
-def _chances(plan: Plan, pairs: Sequence[tuple[int, int]], seed: int, replicates: np.ndarray) -> Results:
-    """Success by scenario, (replicates, visits, pairs), and look of the end at the main visit, (replicates, pairs)."""
-    trial, looks, visits = plan.trial, plan.looks, range(len(plan.trial.visits_months))
-    names = (trial.comparator, trial.experimental)
-    casts = {arm: plan.cast(arm, seed, replicates) for arm in names}
+    question, looks, visits = plan.trial.question, plan.looks, range(len(plan.trial.visits_months))
+    casts = {arm: plan.cast(arm, seed, replicates) for arm in plan.compared}
     drawn, mean = plan.belief.draw(seed, replicates), plan.belief.typical(replicates)
-    inert = {arm: plan.inert.get(arm, plan.schedules[arm]) for arm in names}
-    found = {}
+    inert = {arm: plan.inert.get(arm, plan.schedules[arm]) for arm in plan.compared}
+    found: dict[str, np.ndarray] = {}
     for scenario, schedules, constants in zip(
         SCENARIOS, (plan.schedules, plan.schedules, inert), (drawn, mean, drawn), strict=True
     ):
         nothing = scenario == "type_one_error"
-        arms = [plan.follow(casts[arm], schedules[arm], constants, inert=nothing) for arm in names]
-        analysed = {
-            seen: plan.analyse(arms[0], arms[1], seen)
-            for seen in {(a, b) for pair in pairs for a, b in looks.patients(pair)}
-        }
-        ends: list[list[Verdict]] = [
-            [looks.end([analysed[a, b][v] for a, b in looks.patients(pair)]) for v in visits]
-            for pair in pairs
-        ]
-        shown = np.array([[verdict.shown for verdict in pair] for pair in ends])
+        arms = {a: plan.follow(casts[a], schedules[a], constants, inert=nothing) for a in plan.compared}
+        analyses = _Analyses(plan, arms)
+        ends: list[list[Verdict]] = []
+        for sizes in trials:
+            paths = [analyses.path(e, c, sizes) for e, c in question.comparisons]
+            ends.append([ended(question, looks, [[look[v] for look in p] for p in paths]) for v in visits])
+        shown = np.array([[verdict.shown for verdict in trial] for trial in ends])
         found[scenario] = np.moveaxis(shown, 2, 0).swapaxes(1, 2)
-        found[f"{scenario}/look"] = np.stack([pair[plan.main_visit].look for pair in ends], axis=1)
+        at_main = [trial[plan.main_visit] for trial in ends]
+        found[f"{scenario}/look"] = np.stack([verdict.look for verdict in at_main], axis=1)
+        if question.also_compare:
+            rejected = [v.shared.rejected for v in at_main[:further] if isinstance(v, SharedVerdict)]
+            found[f"{scenario}/comparisons"] = np.stack(rejected, axis=1)
+        for sizes in trials[:further]:
+            for name, values in _beside(plan, arms, sizes).items():
+                before = found.get(f"{scenario}/{name}")
+                values = values[:, None]
+                found[f"{scenario}/{name}"] = (
+                    values if before is None else np.concatenate([before, values], axis=1)
+                )
     return found
+
+
+def _beside(plan: Plan, arms: Mapping[str, ArmRecord], sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Analyse the factors and doses of a trial of some size; what is shown, (replicates, ...) each."""
+    question = plan.trial.question
+    if question.factorial is None and question.dose_response is None:
+        return {}
+    small = replace(plan, trial=resized(plan.trial, sizes))
+    cut = {arm: first_patients(arms[arm], n) for arm, n in sizes.items()}
+    found = {}
+    if question.factorial is not None:
+        found["factors"] = factors(small, cut)["shown"]
+    if question.dose_response is not None:
+        given, tested = Range.of(small.trial), doses(small, cut)
+        shown = (tested["z"] > given.critical).any(axis=1)
+        picked = [tested["picked"] == i for i in range(1, len(given.arms))]
+        found["doses"] = np.stack([shown, *picked], axis=1)
+    return found
+
+
+def _happened(plan: Plan, found: Results, scenario: str) -> dict[tuple[Kind, str], np.ndarray]:
+    """Whether everything that the question asks besides the success of the trial happens, (replicates, trials) each."""
+    question, happened = plan.trial.question, dict[tuple[Kind, str], np.ndarray]()
+    if question.also_compare:
+        rejected = found[f"{scenario}/comparisons"]
+        for i, (experimental, comparator) in enumerate(question.comparisons):
+            happened["comparison", f"{experimental} minus {comparator}"] = rejected[:, :, i]
+        happened["together", "any comparison"] = np.asarray(rejected.any(axis=2))
+        happened["together", "all comparisons"] = np.asarray(rejected.all(axis=2))
+    if question.factorial is not None:
+        for i, effect in enumerate(EFFECTS):
+            happened["factor", effect] = found[f"{scenario}/factors"][:, :, i]
+    if question.dose_response is not None:
+        tested = found[f"{scenario}/doses"]
+        happened["dose_response", "dose response"] = tested[:, :, 0]
+        for i, arm in enumerate(Range.of(plan.trial).arms[1:], 1):
+            happened["dose", arm] = tested[:, :, i]
+    return happened
 
 
 def search(
@@ -207,13 +153,13 @@ def search(
     Parameters
     ----------
     plan
-        The trial; the ratio of its compared arms is kept, other arms are left out.
+        The trial; the ratio of the arms that its question names is kept, other arms are left out.
     sizes
-        Patients in both compared arms together, increasing.
+        Patients in all these arms together, increasing.
     replicates, seed, workers, progress
         Virtual trials, seed of all draws, threads, and what to call with the number finished.
     shares
-        Shares of patients in the experimental arm, at the trial's own size, increasing.
+        Shares of the main comparison's patients in the experimental arm, at the trial's own size, increasing.
 
     Raises
     ------
@@ -221,11 +167,13 @@ def search(
         For sizes that do not increase or leave an arm, or its first look, with fewer than four patients.
     """
     trial = plan.trial
-    control, treated = trial.arms[trial.comparator].n, trial.arms[trial.experimental].n
-    declared = control + treated
-    pairs = [(round(control * size / declared), round(treated * size / declared)) for size in sizes]
-    shared = [(declared - round(declared * share), round(declared * share)) for share in shares]
-    fewest = min(min(plan.looks.patients(pair)[0]) for pair in (*pairs, *shared))
+    declared = {arm: trial.arms[arm].n for arm in plan.compared}
+    pair = declared[trial.comparator] + declared[trial.experimental]
+    own = [{a: round(n * size / sum(declared.values())) for a, n in declared.items()} for size in sizes]
+    treated = [round(pair * share) for share in shares]
+    shared = [declared | {trial.comparator: pair - n, trial.experimental: n} for n in treated]
+    every = [*own, *shared]
+    fewest = min(min(plan.looks.patients(list(each.values()))[0]) for each in every)
     if list(sizes) != sorted(set(sizes)) or fewest < 4:
         raise InputError(
             Problem(
@@ -233,31 +181,37 @@ def search(
                 hint="look later, or consider larger trials" if trial.question.interim else None,
             )
         )  # fmt: skip
-    every = [*pairs, *shared]
-    largest = (max(a for a, _ in every), max(b for _, b in every))
-    enough = Plan.of(resized(trial, *largest), plan.numerics, plan.belief)
-    batch = max(1, PATIENTS_A_BATCH // max(largest))
+    largest = {arm: max(each[arm] for each in every) for arm in declared}
+    enough = Plan.of(resized(trial, largest), plan.numerics, plan.belief)
+    batch = max(1, PATIENTS_A_BATCH // max(largest.values()))
     found = in_batches(
-        lambda ids: _chances(enough, every, seed, ids), replicates, batch, workers, progress=progress
+        lambda ids: _chances(enough, every, len(own), seed, ids),
+        replicates,
+        batch,
+        workers,
+        progress=progress,
     )
-    total, own = np.array([sum(pair) for pair in pairs]), len(pairs)
+    total, count = np.array([sum(each.values()) for each in own]), len(own)
     curves = {
-        name: tuple(Curve.of(total, found[name][:, v, :own]) for v in range(len(trial.visits_months)))
+        name: tuple(Curve.of(total, found[name][:, v, :count]) for v in range(len(trial.visits_months)))
         for name in SCENARIOS
     }
-    seen = np.array([[sum(look) for look in plan.looks.patients(pair)] for pair in pairs])
+    seen = np.array([[sum(look) for look in plan.looks.patients(list(each.values()))] for each in own])
     stopping = {
         name: np.stack(
-            [(found[f"{name}/look"][:, :own] == k).mean(axis=0) for k in range(plan.looks.number)], axis=1
+            [(found[f"{name}/look"][:, :count] == k).mean(axis=0) for k in range(plan.looks.number)], axis=1
         )
         for name in SCENARIOS
     }
     main = plan.main_visit
     allocation = None
     if shares:
-        split = {
-            name: Curve.of(np.array([b for _, b in shared]), found[name][:, main, own:]) for name in SCENARIOS
-        }
-        allocation = Allocation(declared, tuple(b / declared for _, b in shared), split)
+        split = {name: Curve.of(np.array(treated), found[name][:, main, count:]) for name in SCENARIOS}
+        allocation = Allocation(pair, tuple(n / pair for n in treated), split)
     expected = {name: (share * seen).sum(axis=1) for name, share in stopping.items()}
-    return Search(trial.visits_months, main, curves, stopping, expected, allocation)
+    happened = {name: _happened(plan, found, name) for name in SCENARIOS}
+    further = tuple(
+        Further(kind, what, {name: Curve.of(total, happened[name][kind, what]) for name in SCENARIOS})
+        for kind, what in happened["power"]
+    )
+    return Search(trial.visits_months, main, curves, stopping, expected, allocation, further)

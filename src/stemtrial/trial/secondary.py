@@ -61,15 +61,17 @@ def _loss(plan: Plan, arms: Mapping[str, ArmRecord], prefix: str) -> dict[str, n
     question = plan.trial.question
     pair = (plan.trial.comparator, plan.trial.experimental)
     times = possible_times(np.array(plan.trial.visits_months))
-    of = [time_to_loss(plan, arms[name]) for name in pair]
-    found = {f"secondary/{prefix}loss/shown": log_rank(*of, times).success(question.alpha, question.sides)}
+    of = tuple(time_to_loss(plan, arms[name]) for name in pair)
+    test = log_rank(of[0], of[1], times)
+    found = {f"secondary/{prefix}loss/shown": test.success(question.alpha, question.sides)}
     if prefix:
         return found
     curves = [kaplan_meier(one, times) for one in of]
     counted = np.stack([one.counted.sum(axis=1) for one in of], axis=1)
+    randomised = np.stack([arms[name].taken.sum(axis=1) for name in pair], axis=1)
     kept = np.stack([curve.survival for curve in curves], axis=1)
     return found | {
-        "secondary/loss/responders": np.stack([one.counted.mean(axis=1) for one in of], axis=1),
+        "secondary/loss/responders": counted / np.maximum(randomised, 1),
         "secondary/loss/kept": np.where(counted[:, :, None] > 0, kept, np.nan),
         "secondary/loss/median": np.stack([curve.median for curve in curves], axis=1),
     }

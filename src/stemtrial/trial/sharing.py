@@ -225,18 +225,26 @@ class SharedVerdict(Verdict):
     statistics: np.ndarray
 
 
-def together(looks: Looks, sharing: Sharing, paths: Sequence[Sequence[Comparison]]) -> SharedVerdict:
-    """Test several comparisons whose alpha is shared.
+def ended(question: Question, looks: Looks, paths: Sequence[Sequence[Comparison]]) -> Verdict:
+    """Stop by the rules of a question, given the analyses of its comparisons.
 
     Parameters
     ----------
+    question
+        How the comparisons share alpha.
     looks
         When and against what each is tested.
-    sharing
-        How they share alpha.
     paths
         Analyses of each comparison at every look, the main comparison first.
+
+    Returns
+    -------
+    Verdict
+        A :class:`SharedVerdict` where several comparisons share alpha.
     """
+    sharing = Sharing.of(question)
+    if sharing is None:
+        return looks.end(paths[0])
     statistics = np.stack([np.stack([looks.statistic(c) for c in path], axis=-1) for path in paths], axis=1)
     shared = sharing.follow(statistics)
     found = [reached(path, shared.look) for path in paths]
