@@ -138,6 +138,11 @@ class Question(Record):
         return (self.compare, *self.also_compare)
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """Arms that are compared, each once, the main comparator and the main experimental arm first."""
+        return tuple(dict.fromkeys(arm for pair in self.comparisons for arm in reversed(pair)))
+
+    @property
     def estimands(self) -> tuple[Estimand, ...]:
         """Every estimand, the main one first."""
         return (self.estimand, *self.also_estimands)

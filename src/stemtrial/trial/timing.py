@@ -71,9 +71,9 @@ class Calendar:
                 arms = {name: np.broadcast_to(c, shape) for name, c in zip(sizes, counts, strict=True)}
                 return cls(np.full(shape, np.nan), arms)
             entrant = {name: place[None] for name, place in order(sizes).items()}
-            pair = (trial.comparator, trial.experimental)
-            seen = looks.patients([sizes[name] for name in pair])
-            last = [max(entrant[a][0, k - 1] for a, k in zip(pair, look, strict=True)) for look in seen]
+            compared = trial.question.compared
+            seen = looks.patients([sizes[name] for name in compared])
+            last = [max(entrant[a][0, k - 1] for a, k in zip(compared, look, strict=True)) for look in seen]
         else:
             last = [look - 1 for (look,) in looks.patients([n])]
             if accrual is None:
