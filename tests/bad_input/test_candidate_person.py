@@ -12,7 +12,8 @@ from stemtrial.candidate.options import combine, named, standard
 from stemtrial.candidate.outlook import outlook
 from stemtrial.candidate.participants import participants
 from stemtrial.candidate.person import Person
-from stemtrial.candidate.updating import Visit, follow_up
+from stemtrial.candidate.updating import follow_up
+from stemtrial.candidate.visits import Visit
 from stemtrial.errors import InputError
 
 OPTIONS = standard("knee_oa")

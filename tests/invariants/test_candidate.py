@@ -3,14 +3,21 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from stemtrial.calibration.belief import belief
+from stemtrial.calibration.belief import Prior, belief
+from stemtrial.candidate.ensemble import Ensemble
 from stemtrial.candidate.options import combine, standard
-from stemtrial.candidate.outlook import COMPARED, MONTHS, RESPONSES, SHARES, Outlook, outlook
+from stemtrial.candidate.outlook import Outlook, outlook
+from stemtrial.candidate.pairs import COMPARED
 from stemtrial.candidate.participants import participants
 from stemtrial.candidate.person import Person
-from stemtrial.candidate.updating import Visit, follow_up
+from stemtrial.candidate.spread import widening
+from stemtrial.candidate.summaries import average, between_and_within
+from stemtrial.candidate.timepoint import MONTHS, RESPONSES, SHARES
+from stemtrial.candidate.updating import PATIENTS, follow_up, track
+from stemtrial.candidate.visits import Visit
 
 PERSON = Person("knee_oa", age=62, female=True, bmi=29, grade=3, pain=64, function=58)
 OPTIONS = standard("knee_oa")
@@ -130,7 +137,7 @@ def test_more_pain_leaves_more_room() -> None:
 
 
 def test_outside_the_participants_there_is_text_and_no_number() -> None:
-    person = Person("knee_oa", age=62, grade=4, pain=64)
+    person = Person("knee_oa", age=62, bmi=46, pain=64)
     result = outlook(person, OPTIONS, KNOWN, 3, draws=100, within=10)
     assert result.applicability.place == "outside"
     assert not result.pairs
@@ -213,3 +220,47 @@ def test_few_particles_are_moved_where_the_course_is_strange() -> None:
     assert any(step.accepted is not None for step in update.seen)
     again = follow_up(PERSON, CELLS, visits, KNOWN, 3, particles=1000)
     assert update == again
+
+
+@pytest.mark.parametrize("function", [None, 55.0])
+def test_no_forecast_is_narrower_than_the_participants_scatter(function: float | None) -> None:
+    """Outlook and follow-up, with constants under which persons hardly differ and with those that are believed."""
+    trials = participants("knee_oa")
+    person = Person("knee_oa", age=60, female=True, bmi=28, grade=3, pain=60, function=function)
+    for known in (KNOWN, Alike()):
+        before, _ = track(person, CELLS, (), MONTHS, known, 3, 1000)
+        for month in MONTHS:
+            for what in ("pain", "function"):
+                within = before.forecast(month, what).within(PATIENTS)
+                assert within >= (1 - 1e-9) * trials.residual_sd(what) ** 2
+        like = Ensemble.like(person, trials, known.draw(3, np.arange(100)), 3, 10, MONTHS)
+        truth = like.follow(CELLS.schedule)
+        wider = widening(like, truth, trials)
+        for k, month in enumerate(MONTHS):
+            added, _ = wider.at(month)
+            course = like.amplitude(month, added)[:, 0] ** 2 * like.course_variance(month)[:, 0]
+            centre = truth.pain[k] + like.kept(month) * truth.fluctuation
+            within = between_and_within(centre, like.weight)[2]
+            within += average(course + like.momentary_variance(month)[:, 0], like.weight)
+            assert within >= (1 - 1e-9) * trials.residual_sd("pain") ** 2
+    assert wider.at(3.0)[0] > 0  # the persons that hardly differ were widened
+    assert wider.at(0.0) == (0.0, 0.0)
+
+
+def test_widening_is_no_part_of_what_is_known_before_treatment() -> None:
+    person = Person("knee_oa", age=60, female=True, bmi=28, grade=3, pain=60, function=55)
+    plain, _ = track(person, CELLS, (), MONTHS, Alike(), 3, 1000, widened=False)
+    wide, _ = track(person, CELLS, (), MONTHS, Alike(), 3, 1000)
+    assert np.array_equal(plain.log_weight, wide.log_weight)
+    assert np.array_equal(plain.pain, wide.pain)
+    for month in MONTHS:
+        narrow, broad = (cloud.forecast(month, "pain") for cloud in (plain, wide))
+        assert (broad.sd > narrow.sd).all()
+        assert np.array_equal(broad.mean, narrow.mean)
+
+
+class Alike(Prior):
+    """The prior with persons who hardly differ in their own course."""
+
+    def draw(self, seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
+        return {**super().draw(seed, replicates), "sd_course": np.full(len(replicates), 0.5)}

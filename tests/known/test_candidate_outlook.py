@@ -11,11 +11,12 @@ from scipy.spatial.distance import mahalanobis
 from scipy.stats import chi2
 
 from stemtrial.calibration.belief import Prior
-from stemtrial.candidate import outlook as module
+from stemtrial.candidate import duration as module
 from stemtrial.candidate.applicability import applicability
 from stemtrial.candidate.options import PRODUCTS, combine, harms, named, standard
 from stemtrial.candidate.participants import ArmMoments, participants
 from stemtrial.candidate.person import Person, reading_model, virtual
+from stemtrial.candidate.spread import Widening
 from stemtrial.candidate.summaries import (
     between_and_within,
     distribution,
@@ -235,8 +236,9 @@ def test_lasting_is_counted_among_those_who_responded() -> None:
         weight=np.array([0.5, 0.5]),
         own_course=still,
         other_courses=lambda months, times: np.zeros((len(months), times, 2, 4)),
+        amplitude=lambda month, added: np.ones((2, 1)),
     )
-    found = module._duration(like, truth, truth, 14.0)  # type: ignore[arg-type]
+    found = module.duration(like, truth, truth, 14.0, Widening())  # type: ignore[arg-type]
     assert {m: i.estimate for m, i in found.lasting.items()} == {6.0: 0, 12.0: 50, 24.0: 0}
     assert {m: i.estimate for m, i in found.late.items()} == {6.0: 0, 12.0: 0, 24.0: 50}
     assert found.specific.estimate == 0

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, multivariate_normal, norm, truncnorm
 
 from stemtrial.candidate.backtest import band
-from stemtrial.candidate.tracking import Deviations, Mixture
+from stemtrial.candidate.deviations import Deviations, Mixture
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 
 C = {

@@ -8,11 +8,12 @@ from scipy.stats import kstest
 
 from stemtrial.calibration.belief import Belief, Prior
 from stemtrial.candidate.backtest import Backtest, _simulate, backtest
+from stemtrial.candidate.deviations import Reading
 from stemtrial.candidate.ensemble import Ensemble
 from stemtrial.candidate.options import named
 from stemtrial.candidate.participants import participants
 from stemtrial.candidate.person import Person, virtual
-from stemtrial.candidate.tracking import Cloud, Reading
+from stemtrial.candidate.tracking import Cloud
 from stemtrial.population.patients import enrol
 
 TRIALS = participants("knee_oa")
@@ -125,7 +126,7 @@ def test_chances_are_those_of_the_readings() -> None:
     like = Ensemble.like(person, TRIALS, constants, 4, 200, (1.0, 6.0, 24.0))
     truth = like.follow(CELLS.schedule)
     for k in range(3):
-        pain, _ = like.readings(truth, k, 4.0)
+        pain, _ = like.readings(truth, k, 16.0)
         for limit in (0.0, 15.0, 41.0, 60.0, 100.0):
             chance = like.chance_below(truth, k, np.full_like(pain, limit), 16.0)
             error = max((chance * (1 - chance)).mean(), 1e-12) ** 0.5 / pain.size**0.5

@@ -221,7 +221,8 @@ def followed_option(record: Candidate) -> "Option | None":
 
 
 def _followed(record: Candidate, option: "Option", person: "Person", belief: "Belief", seed: int) -> "Update":
-    from stemtrial.candidate.updating import Visit, follow_up
+    from stemtrial.candidate.updating import follow_up
+    from stemtrial.candidate.visits import Visit
 
     visits = []
     for visit in record.visits:

@@ -1,9 +1,10 @@
 """Whether forecasts for one person keep what they promise: persons simulated from the same belief, followed up.
 
 Each simulated person is a patient of a trial of their own, with constants, trial and biology drawn anew and readings
-made by the conduct of trials; the forecasts see only what a clinic would. If the update is right, its intervals cover
-as often as they say at every visit, and of those told a chance of 40 in 100 about 40 in 100 respond. This shows that
-the calculation is right, not that the model is.
+made by the conduct of trials; the forecasts see only what a clinic would, and take the scatter of persons as the model
+says it, as simulated persons have it. If the update is right, its intervals cover as often as they say at every visit,
+and of those told a chance of 40 in 100 about 40 in 100 respond. This shows that the calculation is right, not that the
+model is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ from stemtrial.calibration.belief import Belief
 from stemtrial.candidate.options import Option
 from stemtrial.candidate.participants import participants
 from stemtrial.candidate.person import Person
-from stemtrial.candidate.updating import Visit, chance_of, track
+from stemtrial.candidate.updating import chance_of, track
+from stemtrial.candidate.visits import Visit
 from stemtrial.draws import Stream, uniforms
 from stemtrial.errors import InputError, Problem
 from stemtrial.population.patients import People
@@ -203,7 +205,9 @@ def backtest(
             Visit(month, pain=float(pain[k, i]), function=float(function[k, i]))
             for k, month in enumerate(months)
         ]
-        before, steps = track(person, option, visits, months, belief, seed + _SERIES * (i + 1), particles)
+        before, steps = track(
+            person, option, visits, months, belief, seed + _SERIES * (i + 1), particles, widened=False
+        )
         for k, step in enumerate(steps):
             for j, reading in enumerate(step.visit.readings):
                 low, high = step.forecasts[reading.what].rank(reading.value)

@@ -19,8 +19,21 @@ from stemtrial.mechanism.schedule import DAYS_PER_MONTH, Schedule
 from stemtrial.population.patients import Constants, People
 from stemtrial.simulation import STANDARD_NUMERICS, Numerics, treat
 
-_NUMBERS = 5
-"""Standard normal numbers a month: own course, deviation of pain, error of function, added scatter of both."""
+_NUMBERS = 4
+"""Standard normal numbers a month: own course, deviation of pain, error of function, added scatter of function."""
+
+
+def amplitude(added: float, course: np.ndarray) -> np.ndarray:
+    """Return the factor on an own course of some variance that adds a variance; 1 where there is no course.
+
+    Examples
+    --------
+    >>> amplitude(300.0, np.array([100.0, 0.0])).tolist()
+    [2.0, 1.0]
+    """
+    return np.asarray(
+        np.sqrt(1 + np.divide(added, course, out=np.zeros_like(course, float), where=course > 0))
+    )
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,10 @@ class Ensemble:
         left = np.exp(-2 * month * DAYS_PER_MONTH / self._column("tau_course"))
         return np.asarray(self._column("sd_course") ** 2 * (1 - left))
 
+    def amplitude(self, month: float, added: float) -> np.ndarray:
+        """Factor on the own course at a month that adds a variance to it, (draws, 1)."""
+        return amplitude(added, self.course_variance(month))
+
     def momentary_variance(self, month: float) -> np.ndarray:
         """Variance of new fluctuation and of reading error at a month, (draws, 1)."""
         return np.asarray(
@@ -196,12 +213,12 @@ class Ensemble:
 
     @cached_property
     def _noise(self) -> np.ndarray:
-        """Five standard normal numbers a month; index 0 of the stream belongs to function before treatment."""
+        """Standard normal numbers of every month; index 0 of the stream belongs to function before treatment."""
         draws = np.arange(len(self.constants["sd_read"]))
         return normals(self.seed, Stream.COURSE, draws, 0, self.patients, 1 + _NUMBERS * len(self.months))[1:]
 
     def readings(
-        self, truth: Truth, index: int, added_pain: float = 0.0, added_function: float = 0.0
+        self, truth: Truth, index: int, added: float = 0.0, added_function: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return readings of pain and of function at a month, 0-100, (draws, patients) each.
 
@@ -211,13 +228,14 @@ class Ensemble:
             Course under an option.
         index
             Which month.
-        added_pain, added_function
-            SD of a further scatter of persons.
+        added, added_function
+            Further variance of persons (:class:`stemtrial.candidate.spread.Widening`).
         """
-        month, course = self.months[index], self.own_course[index]
+        month = self.months[index]
+        course = self.amplitude(month, added) * self.own_course[index]
         z = self._noise[_NUMBERS * index : _NUMBERS * (index + 1)]
-        momentary = np.sqrt(self.momentary_variance(month)) * z[1] + added_pain * z[3]
+        momentary = np.sqrt(self.momentary_variance(month)) * z[1]
         pain = truth.pain[index] + course + self.kept(month) * truth.fluctuation + momentary
-        error = self._column("sd_function") * z[2] + added_function * z[4]
+        error = self._column("sd_function") * z[2] + np.sqrt(added_function) * z[3]
         function = truth.function[index] + self._column("beta_F") * course + truth.function_offset + error
         return np.clip(pain, 0, 100), np.clip(function, 0, 100)

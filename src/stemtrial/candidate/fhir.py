@@ -5,12 +5,13 @@ Read are Patient (sex, age), Condition, Observation, MedicationStatement and Pro
 bundle does not name stays unknown. Names and identifiers are neither kept nor shown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, get_args
 
 from stemtrial.candidate import codes
+from stemtrial.candidate import fhirparts as parts
 from stemtrial.candidate.findings import MEANINGS
 from stemtrial.candidate.record import Candidate, Substance
 from stemtrial.errors import InputError, Problem
@@ -160,13 +161,17 @@ class _Reader:
             self.add("age", self.assessed.year - born.year - (not had), None, place)
 
     def condition(self, place: str, resource: dict[str, Any]) -> None:
-        found = _first(codes.condition(*coding) for coding in _codings(resource.get("code")))
-        local = _first(code for system, code in _codings(resource.get("code")) if system == codes.LOCAL)
+        found = parts.first(codes.condition(*coding) for coding in parts.codings(resource.get("code")))
+        local = parts.first(
+            code for system, code in parts.codings(resource.get("code")) if system == codes.LOCAL
+        )
         found = found or (local if local in MEANINGS else None)
         if found is None:
-            return self.leave(place, f"Condition: {_shown(resource.get('code'))} is not a code that is read")
+            return self.leave(
+                place, f"Condition: {parts.shown(resource.get('code'))} is not a code that is read"
+            )
         verification, clinical = (
-            _status(resource.get(f"{name}Status")) for name in ("verification", "clinical")
+            parts.status(resource.get(f"{name}Status")) for name in ("verification", "clinical")
         )
         self.day(resource.get("recordedDate"), f"{place}.recordedDate")
         self.day(resource.get("onsetDateTime"), f"{place}.onsetDateTime")
@@ -179,7 +184,7 @@ class _Reader:
         if found.startswith("indication "):
             if verification != "refuted" and clinical in ("active", "recurrence", "relapse"):
                 self.add("indication", found.removeprefix("indication "), None, place)
-                self.index_sides |= _sides(resource.get("bodySite"))
+                self.index_sides |= parts.sides(resource.get("bodySite"))
                 return None
             return self.leave(place, "Condition: not active")
         if verification == "refuted":
@@ -195,23 +200,25 @@ class _Reader:
     def observation(self, place: str, resource: dict[str, Any]) -> None:
         if resource.get("status") not in ("final", "amended", "corrected"):
             return self.leave(place, "Observation: not final")
-        day = self.day(_when(resource, "effective"), f"{place}.effective")
-        for system, code in _codings(resource.get("code")):
+        day = self.day(parts.when(resource, "effective"), f"{place}.effective")
+        for system, code in parts.codings(resource.get("code")):
             name, value = self.observed(system, code, resource)
             if name is not None and value is not None:
                 return self.add(name, value, day, place)
             if name is not None:
                 return self.leave(place, f"Observation: {code} has no value that can be read")
-        return self.leave(place, f"Observation: {_shown(resource.get('code'))} is not a code that is read")
+        return self.leave(
+            place, f"Observation: {parts.shown(resource.get('code'))} is not a code that is read"
+        )
 
     def observed(self, system: str | None, code: str, resource: dict[str, Any]) -> tuple[str | None, Any]:
         """Return field or finding of an observation and its value as a person would write it."""
-        answer = _first(code for _, code in _codings(resource.get("valueCodeableConcept")))
+        answer = parts.first(code for _, code in parts.codings(resource.get("valueCodeableConcept")))
         if system == codes.LOINC:
             if code in codes.QUANTITIES:
-                return codes.QUANTITIES[code], _quantity(resource.get("valueQuantity"))
+                return codes.QUANTITIES[code], parts.quantity(resource.get("valueQuantity"))
             if code == codes.PAIN_0_10:
-                value = _bare(resource)
+                value = parts.bare(resource)
                 return "pain", None if value is None else f"{value:g}/10"
             if code in codes.SEROLOGY:
                 return codes.SEROLOGY[code], codes.POSITIVE.get(answer or "")
@@ -225,20 +232,22 @@ class _Reader:
                 return code, value if isinstance(value, bool) else None
             if code in Candidate.model_fields and code not in _LISTS | {"indication", "date"}:
                 text = resource.get("valueString")
-                measured = _quantity(resource.get("valueQuantity"))
-                return code, text or (measured if measured and " " in measured else _bare(resource))
+                measured = parts.quantity(resource.get("valueQuantity"))
+                return code, text or (measured if measured and " " in measured else parts.bare(resource))
         return None, None
 
     def medication(self, place: str, resource: dict[str, Any]) -> None:
         medication = resource.get("medicationCodeableConcept")
         if medication is None and isinstance(resource.get("medication"), dict):
             medication = resource["medication"].get("concept")
-        found = _first(codes.medicine(*coding) for coding in _codings(medication))
+        found = parts.first(codes.medicine(*coding) for coding in parts.codings(medication))
         if found is None:
-            return self.leave(place, f"MedicationStatement: {_shown(medication)} is not a code that is read")
+            return self.leave(
+                place, f"MedicationStatement: {parts.shown(medication)} is not a code that is read"
+            )
         adherence = resource.get("adherence")
-        taking = _status(adherence.get("code")) if isinstance(adherence, dict) else None
-        ended = self.day(_when(resource, "effective", "end"), f"{place}.effective")
+        taking = parts.status(adherence.get("code")) if isinstance(adherence, dict) else None
+        ended = self.day(parts.when(resource, "effective", "end"), f"{place}.effective")
         now = resource.get("status") == "active" or (
             resource.get("status") == "recorded" and taking == "taking"
         )
@@ -249,16 +258,16 @@ class _Reader:
     def procedure(self, place: str, resource: dict[str, Any]) -> None:
         if resource.get("status") != "completed":
             return self.leave(place, "Procedure: not completed")
-        when = _when(resource, "performed") or _when(resource, "occurrence")
+        when = parts.when(resource, "performed") or parts.when(resource, "occurrence")
         day = self.day(when, f"{place}.performed")
-        side = _first(_sides(resource.get("bodySite")))
+        side = parts.first(parts.sides(resource.get("bodySite")))
         event = (side, None if day is None else day.isoformat())
-        for system, code in _codings(resource.get("code")):
+        for system, code in parts.codings(resource.get("code")):
             if system == codes.SNOMED and code in codes.PROCEDURES:
                 return self.operations.append((codes.PROCEDURES[code], *event))
             if system == codes.LOCAL and code in get_args(Substance):
                 return self.injections.append((code, *event))
-        return self.leave(place, f"Procedure: {_shown(resource.get('code'))} is not a code that is read")
+        return self.leave(place, f"Procedure: {parts.shown(resource.get('code'))} is not a code that is read")
 
     # ---- together -------------------------------------------------------------------------------------------
 
@@ -286,7 +295,7 @@ class _Reader:
         ):
             if events:
                 data[name] = [
-                    {kind: what, "site": _site(side, index)} | ({"date": day} if day else {})
+                    {kind: what, "site": parts.site(side, index)} | ({"date": day} if day else {})
                     for what, side, day in events
                 ]
         if self.problems:
@@ -304,66 +313,3 @@ class _Reader:
             hint = "keep the one that is right"
             self.wrong(name, f"has values that contradict each other, in {places}", hint)
         return last[0][1]
-
-
-def _codings(concept: object) -> list[tuple[str | None, str]]:
-    """Return (system, code) of a CodeableConcept."""
-    found = concept.get("coding") if isinstance(concept, dict) else None
-    return [
-        (coding.get("system"), coding["code"])
-        for coding in (found if isinstance(found, list) else [])
-        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
-    ]
-
-
-def _first(values: Iterable[str | None]) -> str | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _status(concept: object) -> str | None:
-    return _first(code for _, code in _codings(concept))
-
-
-def _shown(concept: object) -> str:
-    """Return a code, never its text, which may hold anything."""
-    found = _codings(concept)
-    return "/".join(code[:20] for _, code in found[:2]) if found else "no code"
-
-
-def _sides(sites: object) -> set[str]:
-    listed = sites if isinstance(sites, list) else [sites]
-    return {codes.SIDES[code] for site in listed for _, code in _codings(site) if code in codes.SIDES}
-
-
-def _site(side: str | None, index: str | None) -> str:
-    if side is None or index is None:
-        return "unknown_side"
-    return "index" if side == index else "other_side"
-
-
-def _when(resource: dict[str, Any], name: str, end: str = "start") -> object:
-    period = resource.get(f"{name}Period")
-    if isinstance(period, dict):
-        return period.get(end) or (period.get("end") if end == "start" else None)
-    return None if end == "end" else resource.get(f"{name}DateTime") or resource.get(f"{name}Instant")
-
-
-def _bare(resource: dict[str, Any]) -> float | int | None:
-    quantity = resource.get("valueQuantity")
-    for value in (
-        resource.get("valueInteger"),
-        quantity.get("value") if isinstance(quantity, dict) else None,
-    ):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-    return None
-
-
-def _quantity(quantity: object) -> str | None:
-    """Return a quantity as a text with its unit; a unit that is missing stays missing."""
-    if not isinstance(quantity, dict) or isinstance(quantity.get("value"), bool):
-        return None
-    if quantity.get("comparator") or not isinstance(quantity.get("value"), int | float):
-        return None
-    unit = quantity.get("code") or quantity.get("unit") or ""
-    return f"{quantity['value']} {codes.UNITS.get(unit, unit)}".strip()

@@ -6,7 +6,6 @@ unknown; a *distribution* adds how persons differ and how readings scatter. Pers
 participants of published arms of equal baseline pain do. All options meet the same virtual persons.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -15,116 +14,25 @@ import numpy as np
 
 from stemtrial import scales
 from stemtrial.calibration.belief import Belief
-from stemtrial.candidate import summaries
 from stemtrial.candidate.applicability import Applicability, applicability
+from stemtrial.candidate.duration import GRID, Duration, duration
 from stemtrial.candidate.ensemble import Ensemble, Truth
 from stemtrial.candidate.options import Option, harms
-from stemtrial.candidate.participants import Participants, participants
+from stemtrial.candidate.pairs import COMPARED, Pair, pair
+from stemtrial.candidate.participants import participants
 from stemtrial.candidate.person import Person
-from stemtrial.candidate.summaries import (
-    Distribution,
-    Interval,
-    between_and_within,
-    distribution,
-    effective,
-    explained_by_trial,
-    interval,
-)
+from stemtrial.candidate.spread import widening
+from stemtrial.candidate.summaries import effective
+from stemtrial.candidate.timepoint import MONTHS, Timepoint, expected_change, timepoint
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.benefitharm import HarmLine
 from stemtrial.mechanism.schedule import Schedule
 from stemtrial.simulation import STANDARD_NUMERICS, Numerics
 
-MONTHS = (1.0, 3.0, 6.0, 12.0, 24.0)
-"""Months after the start of treatment at which an outlook is given."""
-
-RESPONSES = ("mcid", "thirty_percent", "fifty_percent")
-"""Improvement of reported pain by the important difference, by 30 % and by 50 % of what was reported before."""
-
-SHARES = ("parameters", "trial", "person", "measurement")
-"""Parts of the variance of a reading: unknown constants of the model; differences between trials; differences between
-persons, their own course included; momentary fluctuation and reading error."""
-
-COMPARED = (6.0, 12.0)
-"""Months at which options are compared with each other."""
-
-GRID = (0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0, 12.0, 15.0, 18.0, 21.0, 24.0)
-"""Months between which the duration of a benefit is taken as linear."""
-
-EARLY = 3.0
-"""Month of the response whose lasting is reported."""
-
 LEAST_DRAWS, LEAST_PATIENTS = 100, 10
 """Fewest draws for a 95 % interval, and fewest patients a draw to tell chance from draws."""
 
 _AVERAGE_PATIENTS = 10
-
-_COURSES = 6
-"""Own courses for each virtual person by which early and lasting response are counted."""
-
-EQUIPOISE = 0.5
-"""Probability of no important difference from which two options are called a candidate for a trial."""
-
-
-@dataclass(frozen=True)
-class Timepoint:
-    """Outlook at one month.
-
-    Attributes
-    ----------
-    month
-        After the start of treatment.
-    pain, function
-        Readings, 0-100.
-    change
-        Reading of pain minus the reported pain, points.
-    responders
-        By :data:`RESPONSES`: of 100 persons like this, how many improve so much.
-    specific
-        Mean change by the treatment's own action, apart from context, natural course and regression to the mean;
-        points, zero for saline.
-    variance
-        Shares of the variance of ``pain`` before clipping, by :data:`SHARES`; they add up to one.
-    widened
-        SD added to ``pain`` because virtual persons scattered less than participants of published arms; often 0.
-    average
-        Change expected of an average participant of the trials, points, before clipping to the scale.
-    moved
-        Change expected of this person minus ``average``: what the person's own data move.
-    """
-
-    month: float
-    pain: Distribution
-    function: Distribution
-    change: Distribution
-    responders: Mapping[str, Interval]
-    specific: Interval
-    variance: Mapping[str, float]
-    widened: float
-    average: float
-    moved: float
-
-
-@dataclass(frozen=True)
-class Duration:
-    """How long a benefit lasts within 24 months.
-
-    Attributes
-    ----------
-    months
-        Months spent at least the important difference below the pain before treatment (true pain, without momentary
-        fluctuation and reading error).
-    specific
-        Months of those that would be lost without the treatment's own action, as a mean over persons like this.
-    lasting, late
-        Of 100 persons better by the important difference at month 3, and of 100 who are not: how many are so at month
-        6, 12 and 24; empty where nobody is.
-    """
-
-    months: Distribution
-    specific: Interval
-    lasting: Mapping[float, Interval]
-    late: Mapping[float, Interval]
 
 
 @dataclass(frozen=True)
@@ -161,34 +69,6 @@ class OptionOutlook:
     def at(self, month: float) -> Timepoint:
         """Return the outlook at a month of :data:`MONTHS`."""
         return next(point for point in self.course if point.month == month)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two options for this person at one month; the same virtual persons meet both.
-
-    Attributes
-    ----------
-    first, second
-        Names of the options.
-    month
-        After the start of treatment.
-    difference
-        True pain under ``second`` minus under ``first``, over virtual persons, points; negative favours ``second``.
-    first_better, no_important_difference, second_better
-        Probability that one is better by the important difference, or neither; they add up to one.
-    equipoise
-        Whether ``no_important_difference`` is at least :data:`EQUIPOISE`: a candidate for a trial.
-    """
-
-    first: str
-    second: str
-    month: float
-    difference: Distribution
-    first_better: float
-    no_important_difference: float
-    second_better: float
-    equipoise: bool
 
 
 @dataclass(frozen=True)
@@ -298,26 +178,18 @@ def outlook(
             if option.text is not None:
                 shown.append(_without_numbers(option, person, option.text))
                 continue
-            truths[option.name], context = follow(option.schedule), follow(option.context)
+            truth, context = follow(option.schedule), follow(option.context)
+            truths[option.name], wider = truth, widening(like, truth, trials)
             others = average.follow(option.schedule, numerics)
-            usual = {month: _expected_change(average, others, month) for month in MONTHS}
+            usual = {month: expected_change(average, others, month) for month in MONTHS}
             shown.append(
                 OptionOutlook(
                     option.name,
                     option.label,
                     tuple(
-                        _timepoint(
-                            like,
-                            truths[option.name],
-                            context,
-                            month,
-                            mcid,
-                            trials,
-                            usual[month],
-                        )
-                        for month in MONTHS
+                        timepoint(like, truth, context, month, mcid, wider, usual[month]) for month in MONTHS
                     ),
-                    _duration(like, truths[option.name], context, mcid),
+                    duration(like, truth, context, mcid, wider),
                     None,
                     option.dose_note,
                     *harms(option, person.indication),
@@ -327,7 +199,7 @@ def outlook(
         person,
         tuple(shown),
         tuple(
-            _pair(like, first, second, truths, month, mcid)
+            pair(like, first, second, truths, month, mcid)
             for first, second in combinations(truths, 2)
             for month in COMPARED
         ),
@@ -362,111 +234,4 @@ def _check(options: tuple[Option, ...], draws: int, within: int) -> None:
 def _without_numbers(option: Option, person: Person, text: str) -> OptionOutlook:
     return OptionOutlook(
         option.name, option.label, (), None, text, option.dose_note, *harms(option, person.indication)
-    )
-
-
-def _expected_change(ensemble: Ensemble, truth: Truth, month: float) -> float:
-    """Mean of the readings before clipping minus reported pain, over all virtual persons."""
-    centre = truth.pain[ensemble.months.index(month)] + ensemble.kept(month) * truth.fluctuation
-    return summaries.average((centre - ensemble.reported).mean(axis=1), ensemble.weight)
-
-
-def _timepoint(
-    like: Ensemble,
-    truth: Truth,
-    context: Truth,
-    month: float,
-    mcid: float,
-    trials: Participants,
-    average: float,
-) -> Timepoint:
-    k, w = GRID.index(month), like.weight
-    centre = truth.pain[k] + like.kept(month) * truth.fluctuation
-    mean, between, within = between_and_within(centre, w)
-    momentary = summaries.average(like.momentary_variance(month)[:, 0], w)
-    course = like.course_variance(month)[:, 0]
-    within += summaries.average(course, w)
-    added = max(trials.residual_sd("pain") ** 2 - within - momentary, 0.0)
-    by_trial = explained_by_trial(mean, w, like.constants)
-    parts = (between * (1 - by_trial), between * by_trial, within + added, momentary)
-
-    noise = course * like.constants["beta_F"] ** 2 + like.constants["sd_function"] ** 2
-    scatter = between_and_within(truth.function[k] + truth.function_offset, w)[2] + summaries.average(
-        noise, w
-    )
-    added_function = max(trials.residual_sd("function") ** 2 - scatter, 0.0)
-
-    pain, function = like.readings(truth, k, added**0.5, added_function**0.5)
-    limits = (like.reported - mcid, 0.7 * like.reported, 0.5 * like.reported)
-    chances = [like.chance_below(truth, k, limit, added).mean(axis=1) for limit in limits]
-    return Timepoint(
-        month=month,
-        pain=distribution(pain, w),
-        function=distribution(function, w),
-        change=distribution(pain - like.reported, w),
-        responders={name: interval(100 * chance, w) for name, chance in zip(RESPONSES, chances, strict=True)},
-        specific=interval((truth.pain[k] - context.pain[k]).mean(axis=1), w),
-        variance={name: part / sum(parts) for name, part in zip(SHARES, parts, strict=True)},
-        widened=added**0.5,
-        average=average,
-        moved=_expected_change(like, truth, month) - average,
-    )
-
-
-def _better(like: Ensemble, truth: Truth, mcid: float) -> np.ndarray:
-    """Say whether true pain is at least the important difference below its start, (months, draws, patients)."""
-    return np.asarray(np.clip(truth.pain + like.own_course, 0, 100) <= truth.pain_at_start - mcid)
-
-
-def _months(better: np.ndarray) -> np.ndarray:
-    """Months spent better, by the trapezoid rule, nobody being better on day 0, (draws, patients)."""
-    nodes = np.array([0.0, *GRID])
-    width = np.diff(nodes)
-    weight = np.append(width, 0.0) + np.insert(width, 0, 0.0)
-    return np.tensordot(0.5 * weight[1:], better.astype(float), axes=1)
-
-
-def _duration(like: Ensemble, truth: Truth, context: Truth, mcid: float) -> Duration:
-    better, w = _better(like, truth, mcid), like.weight
-    months = _months(better)
-    specific = (months - _months(_better(like, context, mcid))).mean(axis=1)
-    later = tuple(month for month in MONTHS if month >= EARLY)
-    course = like.other_courses(later, _COURSES)
-    pain = truth.pain[[GRID.index(month) for month in later], None] + course
-    early, *then = np.clip(pain, 0, 100) <= truth.pain_at_start - mcid
-
-    def share(start: np.ndarray) -> dict[float, Interval]:
-        count = start.sum(axis=(0, 2))
-        if not count.any():
-            return {}
-        both = {
-            month: (start & is_better).sum(axis=(0, 2))
-            for month, is_better in zip(later[1:], then, strict=True)
-        }
-        shares = {month: 100 * n / np.where(count, count, np.nan) for month, n in both.items()}
-        return {month: interval(by_draw, w * count) for month, by_draw in shares.items()}
-
-    return Duration(distribution(months, w), interval(specific, w), share(early), share(~early))
-
-
-def _pair(
-    like: Ensemble, first: str, second: str, truths: Mapping[str, Truth], month: float, mcid: float
-) -> Pair:
-    k = GRID.index(month)
-    difference = truths[second].pain[k] - truths[first].pain[k]
-
-    def share(which: np.ndarray) -> float:
-        return summaries.average(which.mean(axis=1), like.weight)
-
-    worse, better = share(difference >= mcid), share(difference <= -mcid)
-    neither = share(np.abs(difference) < mcid)
-    return Pair(
-        first,
-        second,
-        month,
-        distribution(difference, like.weight),
-        worse,
-        neither,
-        better,
-        neither >= EQUIPOISE,
     )

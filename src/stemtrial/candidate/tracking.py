@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr
 
+from stemtrial.candidate.deviations import Deviations, Mixture, Reading
 from stemtrial.candidate.ensemble import Rescue, Truth, follow
 from stemtrial.candidate.participants import Participants
 from stemtrial.candidate.person import Person, changed, virtual
-from stemtrial.candidate.summaries import Distribution
+from stemtrial.candidate.spread import AS_MODELLED, Widening
 from stemtrial.draws import Stream, normals, uniforms
-from stemtrial.mechanism.schedule import DAYS_PER_MONTH, Schedule
+from stemtrial.mechanism.schedule import Schedule
 from stemtrial.population.covariates import Covariates
 from stemtrial.population.patients import Constants, People
 from stemtrial.simulation import Numerics
@@ -30,130 +30,6 @@ FEW = 0.05
 
 MOVES, STEP = 4, 0.5
 """Number of moves after resampling, and how far each goes (0 nowhere, 1 a fresh draw)."""
-
-_GRID = np.linspace(0, 100, 201)
-_PROBABILITIES = (0.025, 0.10, 0.25, 0.50, 0.75, 0.90, 0.975)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A reading, 0-100: ``pain`` or ``function`` at a month; month 0 is before treatment."""
-
-    month: float
-    what: str
-    value: float
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Predictive distribution of a reading: a mixture of normal distributions, clipped to 0-100.
-
-    Attributes
-    ----------
-    weight, mean, sd
-        Of each particle, (particles,); weights add up to one.
-    """
-
-    weight: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-
-    def below(self, limit: np.ndarray | float) -> float:
-        """Chance of a reading of at most a limit, one for all or one a particle."""
-        chance = np.where(limit < 0, 0.0, np.where(limit >= 100, 1.0, ndtr((limit - self.mean) / self.sd)))
-        return float((self.weight * chance).sum())
-
-    def rank(self, value: float) -> tuple[float, float]:
-        """Return the chances of a reading below a value, and of one of at most that value.
-
-        They differ at the ends of the scale only, where readings pile up.
-        """
-        at = float((self.weight * ndtr((value - self.mean) / self.sd)).sum())
-        return (0.0 if value <= 0 else at), (1.0 if value >= 100 else at)
-
-    def distribution(self) -> Distribution:
-        """Mean, SD and quantiles, from the distribution function at every half point."""
-        below = np.array([self.below(x) for x in _GRID[:-1]] + [1.0])
-        width = _GRID[1] - _GRID[0]
-        above = 1 - below
-        above[-1] = 1 - float((self.weight * ndtr((100 - self.mean) / self.sd)).sum())
-        mean = float(((above[:-1] + above[1:]) / 2).sum() * width)
-        square = float((_GRID[:-1] * above[:-1] + _GRID[1:] * above[1:]).sum() * width)
-        quantiles = np.interp(_PROBABILITIES, below, _GRID)
-        return Distribution(mean, max(square - mean**2, 0.0) ** 0.5, *map(float, quantiles))
-
-
-@dataclass(frozen=True)
-class Deviations:
-    """Own course, fluctuation and offset of function in each particle: moments after the readings so far.
-
-    Attributes
-    ----------
-    month
-        When.
-    mean, covariance
-        (3, particles) and (3, 3, particles).
-    """
-
-    month: float
-    mean: np.ndarray
-    covariance: np.ndarray
-
-    @classmethod
-    def at_start(cls, constants: Constants, reported: np.ndarray, pain: np.ndarray) -> "Deviations":
-        """Deviations before treatment, given pain as reported and as it was; the own course starts at zero."""
-        part = constants["sd_fluct"] ** 2 / (constants["sd_fluct"] ** 2 + constants["sd_read"] ** 2)
-        mean = np.zeros((3, len(pain)))
-        covariance = np.zeros((3, 3, len(pain)))
-        mean[1] = part * (reported - pain)
-        covariance[1, 1] = constants["sd_fluct"] ** 2 * (1 - part)
-        covariance[2, 2] = constants["sd_function_patient"] ** 2
-        return cls(0.0, mean, covariance)
-
-    def moved(self, constants: Constants, month: float) -> "Deviations":
-        """Return them at a later month."""
-        days = (month - self.month) * DAYS_PER_MONTH
-        keep = np.stack(
-            [
-                np.exp(-days / constants["tau_course"]),
-                np.exp(-days / constants["tau_fluct"]),
-                np.ones(self.mean.shape[1]),
-            ]
-        )
-        covariance = self.covariance * keep[:, None] * keep[None, :]
-        for i, sd in enumerate((constants["sd_course"], constants["sd_fluct"])):
-            covariance[i, i] += sd**2 * (1 - keep[i] ** 2)
-        return Deviations(month, keep * self.mean, covariance)
-
-    def reading(
-        self, constants: Constants, what: str, true: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean and variance of a reading before clipping, and its covariance with the deviations, (3, particles)."""
-        one, zero = np.ones_like(true), np.zeros_like(true)
-        row = np.stack((one, one, zero) if what == "pain" else (constants["beta_F"] * one, zero, one))
-        error = constants["sd_read" if what == "pain" else "sd_function"] ** 2
-        shared = (self.covariance * row[None, :]).sum(axis=1)
-        return true + (row * self.mean).sum(axis=0), (row * shared).sum(axis=0) + error, shared
-
-    def given(
-        self, constants: Constants, what: str, true: np.ndarray, value: float
-    ) -> tuple["Deviations", np.ndarray]:
-        """Condition on a reading; return the deviations and the log likelihood of each particle."""
-        centre, variance, shared = self.reading(constants, what, true)
-        sd = np.sqrt(variance)
-        if 0 < value < 100:
-            innovation, left = value - centre, np.zeros_like(centre)
-            log_likelihood = -0.5 * innovation**2 / variance - np.log(sd) - 0.5 * np.log(2 * np.pi)
-        else:
-            side = 1.0 if value <= 0 else -1.0
-            a = side * (value - centre) / sd
-            log_likelihood = log_ndtr(a)
-            hazard = np.exp(-0.5 * a**2 - 0.5 * np.log(2 * np.pi) - log_likelihood)
-            innovation = -side * sd * hazard
-            left = variance * np.maximum(1 - a * hazard - hazard**2, 0.0)
-        gain = shared / variance
-        covariance = self.covariance - gain[:, None] * gain[None, :] * (variance - left)
-        return Deviations(self.month, self.mean + gain * innovation, covariance), log_likelihood
 
 
 @dataclass(frozen=True)
@@ -176,6 +52,8 @@ class Cloud:
         Of each particle.
     deviations
         What is known of the deviations in each particle.
+    wider
+        Scatter of persons that readings have beyond the model's.
     """
 
     constants: Constants
@@ -187,6 +65,7 @@ class Cloud:
     pain_at_start: np.ndarray
     log_weight: np.ndarray
     deviations: Deviations
+    wider: Widening = AS_MODELLED
 
     @classmethod
     def draw(
@@ -259,15 +138,31 @@ class Cloud:
     def forecast(self, month: float, what: str) -> Mixture:
         """Predictive distribution of a reading at a month not before the last reading."""
         later = self.deviations.moved(self.constants, month)
-        mean, variance, _ = later.reading(self.constants, what, self.true(month, what))
+        mean, variance, _ = later.reading(self.constants, what, self.true(month, what), self.wider.at(month))
         return Mixture(self.weight, mean, np.sqrt(variance))
 
     def learn(self, reading: Reading) -> "Cloud":
         """Weight the particles by a reading not before the last one."""
         deviations = self.deviations.moved(self.constants, reading.month)
         true = self.true(reading.month, reading.what)
-        after, log_likelihood = deviations.given(self.constants, reading.what, true, reading.value)
+        added = self.wider.at(reading.month)
+        after, log_likelihood = deviations.given(self.constants, reading.what, true, reading.value, added)
         return replace(self, log_weight=self.log_weight + log_likelihood, deviations=after)
+
+    def widened(self, participants: Participants, patients: int) -> "Cloud":
+        """Return the particles with what they lack, at every later month, to scatter as participants of trials do.
+
+        ``patients`` for each draw of the constants, as they were drawn: those of a draw are persons of one trial.
+        """
+        cloud, months = self, tuple(month for month in self.months if month > 0)
+        for what in ("pain", "function"):
+            least = participants.residual_sd(what) ** 2
+            lack = tuple(max(least - cloud.forecast(m, what).within(patients), 0.0) for m in months)
+            cloud = replace(
+                cloud,
+                wider=replace(cloud.wider, months=months, **{"function": (0.0,) * len(months), what: lack}),
+            )
+        return cloud
 
     def take(self, index: np.ndarray) -> "Cloud":
         """Return the particles of some indices, equally weighted."""
@@ -282,6 +177,7 @@ class Cloud:
             self.pain_at_start[index],
             np.zeros(len(index)),
             Deviations(d.month, d.mean[:, index], d.covariance[:, :, index]),
+            self.wider,
         )
 
     def refreshed(
@@ -315,7 +211,8 @@ class Cloud:
             z = np.sqrt(1 - STEP**2) * now.z + STEP * fresh
             people = People(now.covariates, z, address)
             truth = follow(people, now.constants, given, now.months, rescue, numerics)
-            proposed = Cloud._from(now.constants, now.covariates, z, now.months, truth)._after(readings)
+            fresh_cloud = Cloud._from(now.constants, now.covariates, z, now.months, truth)
+            proposed = replace(fresh_cloud, wider=now.wider)._after(readings)
             u = uniforms(seed, Stream.CONDUCT, address[1], 0, 1, 1)[0, :, 0]
             better = np.log(u) < proposed.log_weight - log_likelihood
             now = now._where(better, proposed)

@@ -1,123 +1,35 @@
 """Follow-up: what visits teach about a person, what to expect next, and whether the course is still as expected.
 
-Everything of the model proper is updated at once: constants, trial, biology, own course. Before any visit the forecasts
-are those of the model; the scatter that an outlook adds where the model's is too small is not part of them.
+Everything is updated at once: constants, trial, biology, own course. Before any visit persons scatter at least as much
+as participants of published arms do, as in an outlook (:mod:`stemtrial.candidate.spread`); visits narrow that.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from stemtrial import scales
 from stemtrial.calibration.belief import Belief
 from stemtrial.candidate.applicability import applicability
+from stemtrial.candidate.deviations import Mixture, Reading
 from stemtrial.candidate.ensemble import Rescue
 from stemtrial.candidate.options import Option
-from stemtrial.candidate.outlook import MONTHS, RESPONSES
 from stemtrial.candidate.participants import participants
 from stemtrial.candidate.person import Person
 from stemtrial.candidate.summaries import Distribution
-from stemtrial.candidate.tracking import FEW, Cloud, Mixture, Reading
+from stemtrial.candidate.timepoint import MONTHS, RESPONSES
+from stemtrial.candidate.tracking import FEW, Cloud
+from stemtrial.candidate.visits import BAND, Seen, Visit
 from stemtrial.errors import InputError, Problem
-from stemtrial.mechanism.treatments import LONGEST_MONTHS
 from stemtrial.simulation import STANDARD_NUMERICS, Numerics
-
-Drug = Literal["nsaid", "paracetamol", "opioid"]
 
 PATIENTS = 4
 """Virtual patients for each draw of the constants."""
 
 LEAST_PARTICLES = 1000
-
-BAND = (0.025, 0.975)
-"""Ranks of a reading in its forecast between which the course is as expected."""
-
-
-@dataclass(frozen=True)
-class Visit:
-    """What was seen at a visit.
-
-    Attributes
-    ----------
-    month
-        After the start of treatment, above 0 and up to 24.
-    pain, function
-        Readings, 0-100; ``None`` where not taken. At least one is given.
-    rescue
-        Rescue medicine begun at this visit and taken from then on.
-
-    Raises
-    ------
-    InputError
-        For what is impossible.
-    """
-
-    month: float
-    pain: float | None = None
-    function: float | None = None
-    rescue: Drug | None = None
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not (math.isfinite(self.month) and 0 < self.month <= LONGEST_MONTHS):
-            allowed = f"above 0 and up to {LONGEST_MONTHS}"
-            problems.append(
-                Problem("is no month of follow-up", field="visits.month", value=self.month, allowed=allowed)
-            )
-        for field in ("pain", "function"):
-            value = getattr(self, field)
-            if value is not None and not (math.isfinite(value) and 0 <= value <= 100):
-                problems.append(
-                    Problem("is not possible", field=f"visits.{field}", value=value, allowed="0 to 100")
-                )
-        if self.pain is None and self.function is None:
-            problems.append(Problem("has no reading", field="visits", hint="give pain, function or both"))
-        if self.rescue is not None and self.rescue not in get_args(Drug):
-            allowed = ", ".join(get_args(Drug))
-            problems.append(
-                Problem("is not known", field="visits.rescue", value=self.rescue, allowed=allowed)
-            )
-        if problems:
-            raise InputError(*problems)
-
-    @property
-    def readings(self) -> tuple[Reading, ...]:
-        """What was read, pain first."""
-        both = (("pain", self.pain), ("function", self.function))
-        return tuple(Reading(self.month, what, value) for what, value in both if value is not None)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A visit beside what was expected of it from what was known before it.
-
-    Attributes
-    ----------
-    visit
-        What was seen.
-    pain, function
-        Forecasts before the visit.
-    ranks
-        By reading: chances, by the forecast, of a reading below and of one of at most what was read.
-    outside
-        Readings outside the central 95 % of their forecast; one in twenty is so by chance.
-    effective
-        Effective number of particles after the visit.
-    accepted
-        Share of accepted moves where the particles were resampled and moved, else ``None``.
-    """
-
-    visit: Visit
-    pain: Distribution
-    function: Distribution
-    ranks: Mapping[str, tuple[float, float]]
-    outside: tuple[str, ...]
-    effective: float
-    accepted: float | None
 
 
 @dataclass(frozen=True)
@@ -155,7 +67,7 @@ class Update:
     seen
         Every visit.
     ahead
-        Later months of :data:`stemtrial.candidate.outlook.MONTHS`.
+        Later months of :data:`stemtrial.candidate.timepoint.MONTHS`.
     early_response
         Whether the last reading of pain shows an important improvement; ``None`` where the pain before treatment is
         unknown or pain was never read.
@@ -285,23 +197,27 @@ def track(
     seed: int,
     particles: int,
     numerics: Numerics = STANDARD_NUMERICS,
+    *,
+    widened: bool = True,
 ) -> tuple[Cloud, tuple[Step, ...]]:
     """Return the particles before any visit, and each visit's forecasts with the particles after it.
 
-    ``months`` are those at which the particles can be asked for forecasts besides the visits; the other parameters are
-    those of :func:`follow_up`.
+    ``months`` are those at which the particles can be asked for forecasts besides the visits; ``widened`` is whether
+    persons scatter at least as participants of trials do, or as the model says; the other parameters are those of
+    :func:`follow_up`.
     """
     constants = belief.draw(seed, np.arange(-(-particles // PATIENTS)))
     given = option.schedule
     rescue = tuple(Rescue(v.month, v.rescue) for v in visits if v.rescue is not None)
     kept = tuple(sorted({0.0, *months, *(v.month for v in visits)}))
-    cloud = Cloud.draw(
-        person, participants(person.indication), constants, given, kept, rescue, seed, PATIENTS, numerics
-    )
+    trials = participants(person.indication)
+    cloud = Cloud.draw(person, trials, constants, given, kept, rescue, seed, PATIENTS, numerics)
     readings: list[Reading] = []
     if person.function is not None:
         readings.append(Reading(0.0, "function", person.function))
         cloud = cloud.learn(readings[0])
+    if widened:
+        cloud = cloud.widened(trials, PATIENTS)
     start, steps = cloud, []
     for generation, visit in enumerate(visits):
         forecasts = {what: cloud.forecast(visit.month, what) for what in ("pain", "function")}
