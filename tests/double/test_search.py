@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from stemtrial.errors import InputError
+from stemtrial.trial import operating
+from stemtrial.trial.boundaries import boundaries
 from stemtrial.trial.curves import Curve
+from stemtrial.trial.doseresponse import Range
+from stemtrial.trial.groupsequential import POCOCK, GroupSequential
 from stemtrial.trial.operating import boundary_factor
 from stemtrial.trial.replicates import Plan, simulate
 from stemtrial.trial.resizing import enlarged, resized
@@ -109,3 +113,81 @@ def test_the_factor_on_the_bounds_of_an_exact_test_is_one(small):
         assert found["low"] - 0.01 < 1 < found["high"] + 0.01
         assert found["high"] - found["low"] < 0.1
         assert looks.number == 2
+
+
+def everything(small):
+    """Four arms with three comparisons at two looks, a factorial design and a dose range."""
+    data = small.trial.model_dump(mode="json")
+    data["arms"]["saline"]["n"] = data["arms"]["cells"]["n"] = 12
+    for name, dose in (("high", 100.0), ("both", 200.0)):
+        cells = data["arms"]["cells"]["treatments"][0]
+        (kind,) = cells
+        data["arms"][name] = {"n": 12, "treatments": [{kind: cells[kind] | {"dose_million": dose}}]}
+    data["question"] |= {
+        "sides": 1,
+        "alpha": 0.2,
+        "also_compare": [["high", "saline"], ["both", "saline"]],
+        "multiplicity": "holm",
+        "interim": {"at": [0.5], "spending": "pocock"},
+        "stop_when": "all_decided",
+        "factorial": {"cells": ["cells", "both"], "exercise": ["high", "both"], "neither": "saline"},
+        "dose_response": {
+            "arms": ["saline", "cells", "high", "both"],
+            "candidates": [{"shape": "linear"}, {"shape": "emax", "ed50": 50.0}],
+            "target": 3.0,
+        },
+    }
+    return Plan.of(type(small.trial).model_validate(data))
+
+
+def test_every_comparison_factor_and_dose_is_that_of_a_trial_of_that_size(small):
+    plan = everything(small)
+    found = search(plan, [48, 96], 25, SEED, 2)
+    for i, size in enumerate((48, 96)):
+        own = Plan.of(enlarged(plan.trial, size / 48))
+        run = simulate(own, SEED, np.arange(25))
+        for scenario, prefix in (("assurance", ""), ("power", "typical_"), ("type_one_error", "null_")):
+            rejected, factors = run[f"{prefix}rejected"], run[f"factorial/{prefix}shown"]
+            tested = (run[f"dose/{prefix}z"] > Range.of(own.trial).critical).any(axis=1)
+            expected = [*rejected.T, rejected.any(axis=1), rejected.all(axis=1), *factors.T, tested]
+            expected += [run[f"dose/{prefix}picked"] == k for k in (1, 2, 3)]
+            shares = [one.curves[scenario].share[i] for one in found.further]
+            assert shares == [happened.mean() for happened in expected]
+            assert found.curves[scenario][found.main].share[i] == run[f"{prefix}success"].mean()
+            assert np.isclose(found.expected[scenario][i], run[f"{prefix}randomised"].mean())
+            assert found.stopping[scenario][i, 0] == (run[f"{prefix}look"] == 0).mean()
+    labels = [one.label for one in found.further]
+    assert labels[:5] == [
+        "cells minus saline",
+        "high minus saline",
+        "both minus saline",
+        "any comparison",
+        "all comparisons",
+    ]
+    assert labels[5:] == [
+        "effect of cells", "effect of exercise", "interaction", "dose response shown",
+        "cells picked", "high picked", "both picked",
+    ]  # fmt: skip
+    assert any(0 < one.curves["assurance"].share[1] < 1 for one in found.further)
+
+
+def test_summary_of_shared_looks_adds_up(small):
+    plan = everything(small)
+    results = simulate(plan, SEED, np.arange(40))
+    looks, compared = operating.looks(plan, results), operating.comparisons(plan, results)
+    for scenario in ("assurance", "power", "type_one_error"):
+        assert sum(look["stopping"][scenario]["ends_here"] for look in looks) == pytest.approx(1)
+        shown = sum(look["stopping"][scenario]["efficacy"] for look in looks)
+        assert shown == pytest.approx(operating.together(plan, results)[scenario]["any"]["value"])
+        for one in compared:
+            assert sum(one["by_look"][scenario]) == pytest.approx(one[scenario]["value"])
+    shares = [[part["share"] for part in look["shares"]] for look in looks]
+    assert shares == [[1 / 3, 1 / 2, 1]] * 2
+    for look in looks:
+        bounds = [part["efficacy_z"] for part in look["shares"]]
+        assert look["efficacy_z"] == bounds[0] > bounds[1] > bounds[2]
+    alone = boundaries(GroupSequential((0.5, 1.0), 0.2 / 3, 1, POCOCK))
+    assert [look["efficacy_z"] for look in looks] == pytest.approx(alone.upper.tolist())
+    assert 0 <= operating.error_at_margin(plan, results)["value"] <= 0.5
+    by_estimand = operating.estimands(plan, results)[plan.trial.question.estimand]
+    assert by_estimand["assurance"]["value"] == results["success"].mean()

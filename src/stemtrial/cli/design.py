@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from stemtrial.trial.curves import Answer, Curve, Search
     from stemtrial.trial.plan import Plan
 
@@ -66,8 +68,9 @@ def design(
     if out is not None:
         claim(out)
     control, treated = (plan.trial.arms[arm].n for arm in plan.trial.question.compare[::-1])
+    every = [plan.trial.arms[arm].n for arm in plan.compared]
     first = plan.looks.design.information[0]
-    needed = math.ceil(4.5 / first * (control + treated) / min(control, treated))
+    needed = math.ceil(4.5 / first * sum(every) / min(every))
     smallest = min(max(24, needed), largest // 2)
     sizes = sorted({int(round(n / 2) * 2) for n in np.geomspace(smallest, largest, STEPS)})
     shares = [s for s in SHARES if first * (control + treated) * min(s, 1 - s) >= 4.5]
@@ -126,6 +129,17 @@ def _document(found: "Search", target: float, seed: int, replicates: int, label:
             "best": found.allocation.best,
             "curves": {name: plain(curve) for name, curve in found.allocation.curves.items()},
         },
+        "further": [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "answers": {
+                    name: asdict(one.curves[name].size_for(target)) for name in ("assurance", "power")
+                },
+                "curves": {name: plain(curve) for name, curve in one.curves.items()},
+            }
+            for one in found.further
+        ],
     }
 
 
@@ -245,11 +259,36 @@ def _print(title: str, found: "Search", target: float, seed: int, replicates: in
         table.add_row(str(size), *shares)
     console = Console()
     console.print(table)
+    if found.further:
+        console.print(_further_table(found, target))
     for sentence in _sentences(found, target):
         console.print(sentence, soft_wrap=True)
     console.print(
         f"[bold]{label}[/bold]: not for decisions. Seed {seed}, {replicates} virtual trials.", soft_wrap=True
     )
+
+
+def _further_table(found: "Search", target: float) -> "Table":
+    """Chances of every comparison, factor and dose in the largest trial, and the size at which each is as wanted."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    largest = found.further[0].curves["assurance"].sizes[-1]
+    title = f"Each of what the question asks: chance, %, with {largest} patients, and the size for {100 * target:g} %"
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column("", overflow="fold")
+    for heading in ("assurance", "size", "power", "size", "type I error"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in found.further:
+        chances = {name: f"{100 * curve.share[-1]:.1f}" for name, curve in one.curves.items()}
+        sizes = {name: one.curves[name].size_for(target).size for name in ("assurance", "power")}
+        cells = [
+            text
+            for name, size in sizes.items()
+            for text in (chances[name], f"> {largest}" if size is None else str(size))
+        ]
+        table.add_row(one.label, *cells, chances["type_one_error"])
+    return table
 
 
 def _sentence(answer: "Answer") -> str:

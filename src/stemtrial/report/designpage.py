@@ -13,6 +13,7 @@ from stemtrial.report.boundaryplot import boundary_plot
 from stemtrial.report.chancecurves import chance_curves
 from stemtrial.report.contract import Look
 from stemtrial.report.figure import Figure
+from stemtrial.report.furthercurves import further_curves
 from stemtrial.report.stoppingmap import stopping_map
 from stemtrial.report.templating import templates
 from stemtrial.report.tornado import tornado
@@ -63,19 +64,20 @@ class DesignPage:
 
 
 def figures(page: DesignPage) -> tuple[Figure, ...]:
-    """Draw the figures of a design: chances, drivers and, with interim looks, boundaries and where trials stop."""
+    """Draw the figures of a design: chances, of every comparison and dose too, boundaries and stops, drivers."""
     search = page.search
     stamp = "" if page.calibration.lower().startswith("calibrated") else page.calibration
     main = {name: curves[search.main] for name, curves in search.curves.items()}
     month = search.months[search.main]
     chances = chance_curves(main, month, page.target, search.allocation, page.power_function, stamp)
+    first = [chances, *([further_curves(search.further, month, stamp)] if search.further else [])]
     drivers = tornado(page.drivers, page.mean_chance, stamp)
     if len(page.looks) == 1:
-        return chances, drivers
+        return *first, drivers
     looks = [Look.model_validate(look) for look in page.looks]
     sizes = np.asarray(main["assurance"].sizes).tolist()
     stopping = stopping_map(sizes, [k.information for k in looks], search.stopping, search.expected, stamp)
-    return chances, boundary_plot(looks, stamp), stopping, drivers
+    return *first, boundary_plot(looks, stamp), stopping, drivers
 
 
 def render(page: DesignPage) -> str:

@@ -150,6 +150,19 @@ class Further:
     name: str
     curves: dict[str, Curve]
 
+    @property
+    def label(self) -> str:
+        """Name in words."""
+        match self.kind:
+            case "factor" if self.name != "interaction":
+                return f"effect of {self.name}"
+            case "dose_response":
+                return f"{self.name} shown"
+            case "dose":
+                return f"{self.name} picked"
+            case _:
+                return self.name
+
 
 def _rising(values: np.ndarray) -> np.ndarray:
     """Closest values, in least squares, that never fall (pooling of adjacent violators)."""
