@@ -191,6 +191,11 @@ def _further(trial: "Trial") -> list[tuple[str, str]]:
         rows.append(("looks", f"at {shares} and the end, {interim.spending}{given_up}"))
     for experimental, comparator in question.also_compare:
         rows.append(("also", f"{experimental} against {comparator} ({question.multiplicity})"))
+    if question.stop_when is not None:
+        rows.append(("stops", f"at a look with {question.stop_when.replace('_', ' ')}"))
+    if (asked := question.secondary) is not None:
+        parts = [*asked.responders, *(["time_to_loss"] if asked.time_to_loss else [])]
+        rows.append(("second", ", ".join(parts)))
     if question.also_estimands:
         rows.append(("also", f"estimands {', '.join(question.also_estimands)}"))
     if question.factorial is not None:

@@ -168,6 +168,8 @@ def further_tables(summary: dict[str, Any]) -> "list[Table]":
         tables.append(_answers("Effects of the factorial design", summary["factorial"]))
     if summary["dose_response"] is not None:
         tables.append(doses_table(summary["dose_response"]))
+    if summary["secondary"] is not None:
+        tables += secondary_tables(summary["secondary"])
     return tables
 
 
@@ -211,6 +213,47 @@ def _answers(title: str, rows: dict[str, dict[str, Any]]) -> "Table":
             *(_percent(answer[key]) for key in ("assurance", "power", "type_one_error")),
         )
     return table
+
+
+def secondary_tables(found: dict[str, Any]) -> "list[Table]":
+    """Make tables of the odds ratios of responders, and of how long a response lasts."""
+    scenarios = ("assurance", "power", "type_one_error")
+    tables = []
+    if found["responders"]:
+        words = {"non_responder": "not seen counts as no", "left_out": "those seen"}[found["missing"]]
+        table = _plain_table(
+            f"Responders ({words}), odds ratio; not adjusted for multiplicity",
+            ["", "odds ratio", "assurance", "power", "type I error"],
+        )
+        for name, answer in found["responders"].items():
+            for method in ("logistic", "cmh"):
+                odds = answer[method]["odds_ratio"]
+                shown = (
+                    "-" if odds is None else f"{odds['median']:.2f} ({odds['q025']:.2f}, {odds['q975']:.2f})"
+                )
+                label = f"{name.replace('_', ' ')}, {method}"
+                table.add_row(label, shown, *(_percent(answer[method][key]) for key in scenarios))
+        tables.append(table)
+    if (loss := found["time_to_loss"]) is not None:
+        chances = ", ".join(
+            f"{words} {_percent(loss['log_rank'][key])}"
+            for key, words in zip(scenarios, ("assurance", "power", "type I error"), strict=True)
+        )
+        table = _plain_table(
+            f"Time to loss of response; later in the experimental arm by the log-rank test: {chances}",
+            ["arm", "respond", "kept at the end", "median, months", "reached in"],
+        )
+        for name, arm in loss["arms"].items():
+            kept, median = arm["kept"], arm["median_months"]
+            table.add_row(
+                name,
+                f"{100 * arm['responders']['mean']:.0f} %",
+                f"{100 * kept[-1]['mean']:.0f} %" if kept else "-",
+                "-" if median is None else f"{median:.1f}",
+                f"{100 * arm['median_reached']['value']:.0f} %",
+            )
+        tables.append(table)
+    return tables
 
 
 def doses_table(found: dict[str, Any]) -> "Table":

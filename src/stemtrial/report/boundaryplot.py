@@ -19,6 +19,12 @@ SCENARIOS: Final[dict[Literal["assurance", "power", "type_one_error"], str]] = {
 """Scenarios of a run in words."""
 
 
+SHARED: Final = (
+    " Several comparisons share alpha: the lines are those of the main comparison with the share with which it begins; "
+    "shares of trials are of those that end with any comparison shown; the table adds the bound for every share."
+)
+
+
 def boundary_plot(looks: Sequence[Look], stamp: str = "") -> Figure:
     """Draw the bounds over the looks, with the shares of simulated trials that stop at each.
 
@@ -36,6 +42,7 @@ def boundary_plot(looks: Sequence[Look], stamp: str = "") -> Figure:
             "trial stops and has shown what it was to show; at or below the lower line, if there is one, it is given "
             "up. At the last look there is one bound. Beside the points: share of the simulated trials that show it "
             "there, over all constants. The table counts how often simulated trials stop where."
+            + (SHARED if looks[0].shares else "")
         ),
         panels=(Panel(_draw(looks, stamp), _table(looks)),),
     )
@@ -91,10 +98,14 @@ def _table(looks: Sequence[Look]) -> Table:
                     percent(stop.efficacy, 1),
                     percent(stop.futility, 1),
                     percent(stop.ends_here, 1),
+                    *(_z(part.efficacy_z) for part in look.shares or ()),
                 )
             )
-    columns = ("Look", "Information", "Scenario", "Patients analysed", "Shown from z", "Given up up to z", "Shown here",
-               "Given up here", "Ends here")  # fmt: skip
+    parts = looks[0].shares or ()
+    columns = (
+        "Look", "Information", "Scenario", "Patients analysed", "Shown from z", "Given up up to z", "Shown here",
+        "Given up here", "Ends here", *(f"Shown from z with {percent(p.share)} of alpha" for p in parts),
+    )  # fmt: skip
     return Table(
         f"Looks, bounds, and share of simulated trials that stop at each,{THIN}%", columns, tuple(rows), 3
     )

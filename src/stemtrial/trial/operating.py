@@ -291,6 +291,40 @@ def estimands(plan: Plan, results: Results) -> dict[str, Json]:
     return found
 
 
+EXAMPLES = 20
+"""Virtual trials that are shown one by one."""
+
+
+def examples(plan: Plan, results: Results) -> list[Json]:
+    """First virtual trials, over all constants, each as it would report itself.
+
+    ``truth`` is the true difference of its own patients; the interval is that of the analysis, which takes no account
+    of looks. Estimate and interval are ``null`` where the analysis was not possible.
+    """
+    confidence = 1 - 2 * plan.trial.question.level
+    first = np.arange(min(EXAMPLES, len(results["success"])))
+    ended = results["path"][first, results["look"][first]]
+    low, high = Comparison(ended[:, 0], ended[:, 1], ended[:, 2], ended[:, 0]).interval(confidence)
+    truth = results["specific"] + results["contextual"]
+
+    def finite(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    return [
+        {
+            "replicate": int(i),
+            "information": plan.looks.design.information[int(results["look"][i])],
+            "estimate": finite(ended[i, 0]),
+            "low": finite(low[i]),
+            "high": finite(high[i]),
+            "confidence": confidence,
+            "shown": bool(results["success"][i]),
+            "truth": float(truth[i]),
+        }
+        for i in first
+    ]
+
+
 def time(results: Results) -> Json | None:
     """Duration of a trial from its first patient to its end, months, by scenario; ``None`` without recruitment."""
     if "duration" not in results:
