@@ -99,6 +99,13 @@ class Stops(Document):
     ends_here: Share
 
 
+class ShareBound(Document):
+    """Efficacy bound of a comparison that has a share of alpha; ``None`` for none."""
+
+    share: float = Field(gt=0, le=1)
+    efficacy_z: float | None
+
+
 class Look(Document):
     """A look: its patients by arm, its bounds on the scale of the statistic, and how often trials stop there."""
 
@@ -107,6 +114,7 @@ class Look(Document):
     efficacy_z: float | None
     futility_z: float | None
     stopping: dict[Literal["assurance", "power", "type_one_error"], Stops]
+    shares: tuple[ShareBound, ...] | None = None
 
 
 class Estimation(Document):
@@ -145,6 +153,67 @@ class Compared(Answer):
     comparator: str
 
 
+class Chances(Document):
+    """Probability of being shown, by scenario."""
+
+    assurance: Proportion
+    power: Proportion
+    type_one_error: Proportion
+
+
+class OddsRatio(Document):
+    """Median and interval over the trials that can estimate it, and how many cannot."""
+
+    median: float = Field(gt=0)
+    q025: float = Field(gt=0)
+    q975: float = Field(gt=0)
+    not_estimable: int = Field(ge=0)
+
+
+class OddsTest(Chances):
+    """Odds ratio by one method, and how often it shows more responders."""
+
+    odds_ratio: OddsRatio | None
+
+
+class ResponderTests(Document):
+    """One definition of a response: shares by arm, and two comparisons of them."""
+
+    shares: dict[str, Spread]
+    logistic: OddsTest
+    cmh: OddsTest
+
+
+class Kept(Spread):
+    """Share still responding so many months after the first response."""
+
+    month: float = Field(gt=0)
+
+
+class Lasting(Document):
+    """How long the responders of an arm respond."""
+
+    responders: Spread
+    kept: tuple[Kept, ...]
+    median_months: float | None
+    median_reached: Proportion
+
+
+class TimeToLoss(Document):
+    """Time to loss of response by arm, and the log-rank test."""
+
+    arms: dict[str, Lasting]
+    log_rank: Chances
+
+
+class Secondary(Document):
+    """Secondary analyses of the main comparison."""
+
+    missing: Literal["non_responder", "left_out"] | None
+    responders: dict[Literal["mcid", "thirty_percent", "fifty_percent", "omeract_oarsi"], ResponderTests]
+    time_to_loss: TimeToLoss | None
+
+
 class NumericalError(Document):
     """Largest error of the solver against its reference, in points of pain."""
 
@@ -180,6 +249,7 @@ class Summary(Document):
     comparisons: tuple[Compared, ...] = ()
     estimands: dict[str, Answer] = {}
     duration: dict[str, Spread] | None = None
+    secondary: Secondary | None = None
 
 
 class Manifest(Document):
@@ -373,6 +443,19 @@ class EvidenceCounts(Document):
     hash: str
 
 
+class Example(Document):
+    """One simulated trial as it would report itself, with the look at which it ended and the truth behind it."""
+
+    replicate: int = Field(ge=0)
+    information: float = Field(gt=0, le=1)
+    estimate: float | None
+    low: float | None
+    high: float | None
+    confidence: Share
+    shown: bool
+    truth: float
+
+
 class Report(Document):
     """``report.json``: everything the page draws.
 
@@ -398,6 +481,7 @@ class Report(Document):
     arms: dict[str, Arm]
     contrast_course: tuple[VisitContrast, ...] = Field(min_length=1)
     estimates: Estimates
+    examples: tuple[Example, ...] = ()
     parameters: tuple[Parameter, ...]
     evidence: EvidenceCounts
     notes: tuple[str, ...] = ()

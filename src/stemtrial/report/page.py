@@ -19,11 +19,13 @@ from stemtrial.report.characteristics import characteristics
 from stemtrial.report.contract import Manifest, Report, Summary
 from stemtrial.report.contrasts import contrasts
 from stemtrial.report.courses import time_course
+from stemtrial.report.exampletrials import example_trials
 from stemtrial.report.figure import Figure
 from stemtrial.report.flow import patient_flow
 from stemtrial.report.reading import agree, parse, read
 from stemtrial.report.relief import relief_parts
 from stemtrial.report.responders import responders
+from stemtrial.report.secondaryanalyses import secondary_analyses
 from stemtrial.report.templating import templates
 
 LINKED = re.compile(r"\b10\.\d{4,9}/[^\s\"<>;,]*[^\s\"<>;,.)]|\bPMC\d{5,}\b")
@@ -35,8 +37,8 @@ def figures(report: Report, summary: Summary) -> tuple[Figure, ...]:
     Returns
     -------
     tuple of Figure
-        Course of pain, parts of relief, contrasts; with several of them comparisons, estimands and looks; responders,
-        course of function, flow.
+        Course of pain, parts of relief, contrasts; with several of them comparisons, estimands and looks; example
+        trials; responders and secondary analyses; course of function, flow.
     """
     stamp = "" if report.calibrated else report.calibration
     asked = []
@@ -46,12 +48,15 @@ def figures(report: Report, summary: Summary) -> tuple[Figure, ...]:
         asked.append(answers.estimands(report, summary, stamp))
     if len(summary.looks) > 1:
         asked.append(boundary_plot(summary.looks, stamp))
+    if report.examples:
+        asked.append(example_trials(report, stamp))
     return (
         time_course(report, "pain", stamp),
         relief_parts(report, stamp),
         contrasts(report, stamp),
         *asked,
         responders(report, summary, stamp),
+        *(secondary_analyses(report, summary.secondary, stamp) if summary.secondary else ()),
         time_course(report, "function", stamp),
         patient_flow(report, stamp),
     )

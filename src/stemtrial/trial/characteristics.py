@@ -265,6 +265,7 @@ def document(
             "histogram": _histogram(results["estimate"], edges),
             "null": _histogram(results["null_estimate"], edges),
         },
+        "examples": operating.examples(plan, results),
         "parameters": [
             {
                 "symbol": p.symbol, "meaning": p.meaning, "value": p.value, "low": p.low, "high": p.high,
