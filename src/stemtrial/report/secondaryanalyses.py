@@ -81,9 +81,9 @@ def _draw_odds(asked: Secondary, stamp: str) -> Markup:
         left=left, top=20,
     )  # fmt: skip
     floor = plot.height - plot.bottom
-    for ratio in (r for r in RATIOS if low <= r <= high):
-        plot.rule(INK if ratio == 1 else RULE, x=math.log(ratio), width=1.3 if ratio == 1 else 1)
-        plot.text(plot.px(math.log(ratio)), floor + 19, f"{ratio:g}", "middle")
+    for mark in (r for r in RATIOS if low <= r <= high):
+        plot.rule(INK if mark == 1 else RULE, x=math.log(mark), width=1.3 if mark == 1 else 1)
+        plot.text(plot.px(math.log(mark)), floor + 19, f"{mark:g}", "middle")
     plot.text(
         (left + plot.width - plot.right) / 2,
         floor + 38,
