@@ -5,13 +5,15 @@ no other difference.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from stemtrial.calibration import posterior, prior
 from stemtrial.errors import InputError, Problem
+from stemtrial.mechanism.treatments import Indication
 
 
 class Belief(Protocol):
@@ -41,8 +43,14 @@ class Belief(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class Prior:
-    """The ranges of the registry, before any fit.
+    """The ranges of the constants before any fit: those of the registry, or of the variant of an indication.
+
+    Attributes
+    ----------
+    indication
+        Whose.
 
     Examples
     --------
@@ -51,24 +59,25 @@ class Prior:
     (3,)
     """
 
-    label = prior.LABEL
-    structure_weights: Mapping[str, float] | None = None
+    indication: Indication = "knee_oa"
+    label: ClassVar[str] = prior.LABEL
+    structure_weights: ClassVar[Mapping[str, float] | None] = None
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the table of constants."""
-        return prior.fingerprint()
+        """SHA-256 of the table of constants, and of the variant's where it differs from the knee."""
+        return prior.fingerprint(self.indication)
 
     def draw(self, seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
         """Constants of each replicate (:func:`stemtrial.calibration.prior.draw`)."""
-        return prior.draw(seed, replicates)
+        return prior.draw(seed, replicates, self.indication)
 
     def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
         """Prior means (:func:`stemtrial.calibration.prior.typical`)."""
-        return prior.typical(replicates)
+        return prior.typical(replicates, self.indication)
 
 
-def belief(indication: str, path: Path | None = None) -> Belief:
+def belief(indication: Indication, path: Path | None = None) -> Belief:
     """Return what is known for an indication.
 
     Parameters
@@ -89,7 +98,7 @@ def belief(indication: str, path: Path | None = None) -> Belief:
     True
     """
     if path is None:
-        return posterior.shipped(indication) or Prior()
+        return posterior.shipped(indication) or Prior(indication)
     found = posterior.read(path)
     if found.indication != indication:
         raise InputError(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stemtrial.calibration.standard import Constants
+from stemtrial.calibration.variants import variant
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.differentiable import LANES, Steps
 from stemtrial.mechanism.grid import Grid
@@ -40,7 +41,7 @@ RESPONSES = 7
 SOFTNESS = 1.0
 """Points over which the ends of the scale are rounded off for those who represent an arm."""
 
-USUAL_SEVERITY = {2: 0.45, 3: 0.55}
+USUAL_SEVERITY = variant("knee_oa").grades
 """Kellgren-Lawrence grades where an arm's are unknown: the usual window of the trials (``criteria.csv``)."""
 
 USUAL_PAIN_SD = 15.0
@@ -218,8 +219,9 @@ class Expectation:
 
         active = np.array(self._active)
         own = [self.situations[i] for i in self._active]
-        by_grade = constants.take(("X0_1", "X0_2", "X0_3", "X0_4"))
-        shares = np.zeros((len(own), 4))
+        graded = sorted(name for name in constants if name.startswith("X0_"))
+        by_grade = constants.take(graded)
+        shares = np.zeros((len(own), len(graded)))
         for row, s in zip(shares, own, strict=True):
             for grade, share in s.grades:
                 row[grade - 1] = share

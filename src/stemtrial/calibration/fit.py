@@ -201,7 +201,10 @@ def fit(
 
     model = FitModel.of(arms, pooled, structure)
     key = hashlib.sha256(
-        json.dumps([arms.hash, repr(pooled), structure.name, asdict(settings), LIKELIHOOD_VERSION]).encode()
+        json.dumps(
+            [arms.hash, repr(pooled), structure.name, asdict(settings), LIKELIHOOD_VERSION]
+            + [own for own in (model.variant.fingerprint,) if own]
+        ).encode()
     ).hexdigest()[:16]
     folder = folder / f"{structure.name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)

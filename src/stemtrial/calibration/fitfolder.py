@@ -16,6 +16,7 @@ import numpy as np
 
 from stemtrial.calibration.armfile import read_fit_file
 from stemtrial.calibration.arms import Arms
+from stemtrial.calibration.backpain import back_pain_controls
 from stemtrial.calibration.comparators import comparator_effects
 from stemtrial.calibration.credibility import Record, record
 from stemtrial.calibration.fit import Fit, Settings
@@ -24,8 +25,10 @@ from stemtrial.calibration.fitrecord import USE, Fitted, about, checks, contract
 from stemtrial.calibration.mixture import mix
 from stemtrial.calibration.posterior import Posterior, read, write
 from stemtrial.calibration.published import published_arms
+from stemtrial.calibration.release import LEAST_TRIALS, blinded_contrasts
 from stemtrial.calibration.sampling import Chain
 from stemtrial.calibration.structures import STRUCTURES
+from stemtrial.calibration.variants import NOT_RELEASED
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.tables import Evidence
 from stemtrial.mechanism.treatments import Indication
@@ -56,7 +59,7 @@ def arms_to_fit(
         raise InputError(
             Problem("needs arms to stand alone", field="--only", hint="add --arms with a CSV file of yours")
         )
-    shipped = Arms(indication, ()) if only else published_arms(evidence, indication)
+    shipped = Arms(indication, ()) if only else shipped_arms(evidence, indication)
     if user_file is None:
         return shipped, ()
     own = read_fit_file(user_file)
@@ -74,6 +77,15 @@ def arms_to_fit(
     both = shipped.plus(own)
     fitted = {(arm.trial_id, arm.arm_id) for arm in both.arms}
     return both, tuple(f"{arm.trial_id}.{arm.arm_id}" for arm in own if (arm.trial_id, arm.arm_id) in fitted)
+
+
+def shipped_arms(evidence: Evidence, indication: Indication) -> Arms:
+    """Return the arms of the tables; beside those of discs stand control arms of back-pain trials."""
+    found = published_arms(evidence, indication)
+    if indication != "disc_degeneration":
+        return found
+    controls, left_out = back_pain_controls(evidence)
+    return Arms(indication, (*found.arms, *controls), (*found.left_out, *left_out))
 
 
 def save_chains(fit: Fit, file: Path) -> None:
@@ -161,7 +173,14 @@ def write_fit(
 
 def limitations(fitted: Fitted) -> list[str]:
     """Sentences that hold of every fit of this kind."""
-    said = [
+    said = []
+    if fitted.arms.indication in NOT_RELEASED:
+        blinded = blinded_contrasts(fitted.arms.arms)
+        said.append(
+            "Not validated: no fit of this indication has passed the checks for release. Blinded trials of cells "
+            f"against a sham or placebo: {', '.join(blinded) or 'none'}; {LEAST_TRIALS} or more are wanted."
+        )
+    said += [
         "Means of arms inform the fit; what differs between persons is known only as far as SDs and responder shares "
         "show it.",
         "Which constants rest on their prior is listed: what is said about them is assumption.",

@@ -16,7 +16,6 @@ from stemtrial.calibration.arms import Arms, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.expected import (
     USUAL_PAIN_SD,
-    USUAL_SEVERITY,
     ArmEffects,
     Expectation,
     Situation,
@@ -24,11 +23,11 @@ from stemtrial.calibration.expected import (
     below,
     days,
 )
-from stemtrial.calibration.standard import LEARNED, Constants, Standard, heavy, sampled
+from stemtrial.calibration.standard import Constants, Standard, heavy, learned_of, sampled
 from stemtrial.calibration.structures import PARACRINE, Structure
+from stemtrial.calibration.variants import Variant, variant
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule
-from stemtrial.population.patients import MEAN_AGE, MEAN_BMI
 
 FREEDOM = 6.0
 """Degrees of freedom of the errors of an arm."""
@@ -38,9 +37,6 @@ SHARED_ERROR = 0.5
 
 UNKNOWN_N = 20
 """Patients of an arm whose number was not printed."""
-
-TYPICAL_BASELINE = 55.0
-"""Baseline pain at which pooled effects of conventional treatments are compared with the model."""
 
 TYPICAL_SD = 22.0
 """SD between patients of the change of pain by which the standard error of a small trial is judged, points."""
@@ -154,6 +150,11 @@ class FitModel:
             )
         return cls(used, tuple(pooled), structure)
 
+    @property
+    def variant(self) -> Variant:
+        """What the indication of the arms changes in the model."""
+        return variant(self.arms[0].indication)
+
     @cached_property
     def trials(self) -> tuple[str, ...]:
         """Trials in order of first appearance."""
@@ -251,20 +252,30 @@ class FitModel:
         situations = [situation(a, self.structure) for a in self.arms]
         for effect in self.pooled:
             for schedule in (effect.schedule, effect.comparator_schedule):
-                situations.append(Situation(self.structure.schedule(schedule), days([effect.month])))
+                situations.append(
+                    Situation(
+                        self.structure.schedule(schedule),
+                        days([effect.month]),
+                        grades=tuple(self.variant.grades.items()),
+                        age=self.variant.age,
+                        bmi=self.variant.bmi,
+                    )
+                )
         return Expectation(situations)
 
     @cached_property
     def standard(self) -> Standard:
         """The map from coordinates to constants."""
-        return Standard.of(sampled(), (*LEARNED, *self.structure.learned))
+        of = self.variant.indication
+        learned = (*learned_of(of), *self.structure.learned)
+        return Standard.of(sampled(of), learned, self.variant.constants)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Number of coordinates of each kind, all with a standard normal prior."""
         return {
             "constants": len(self.standard.parameters),
-            "learned": len(LEARNED) + len(self.structure.learned),
+            "learned": len(self.standard.learned),
             "context": len(self.trials),
             "onset": len(self.trials),
             "cells": len(self.with_cells),
@@ -310,7 +321,7 @@ class FitModel:
             dose = dose.at[self.open_dose].set(prior[:, 0] * jnp.exp(prior[:, 1] * z["dose"]))
         typical = jnp.ones(extra)
         return ArmEffects(
-            baseline=jnp.concatenate([base, TYPICAL_BASELINE * typical]),
+            baseline=jnp.concatenate([base, self.variant.baseline * typical]),
             ctx_Emax=jnp.concatenate(
                 [c["ctx_Emax"] + c["tau_ctx"] * heavy(z["context"][trial]), c["ctx_Emax"] * typical]
             ),
@@ -432,11 +443,12 @@ class FitModel:
 def situation(arm: TrialArm, structure: Structure, months: Sequence[float] | None = None) -> Situation:
     """Return what the model needs to know of an arm, at its readings or at other months."""
     asked = [r.month for r in arm.readings] if months is None else months
+    usual = variant(arm.indication)
     return Situation(
         structure.schedule(arm.schedule or Schedule(())),
         days(asked),
         arm.baseline_sd or USUAL_PAIN_SD,
-        tuple((arm.grades or USUAL_SEVERITY).items()),
-        arm.age_mean or MEAN_AGE,
-        arm.bmi_mean or MEAN_BMI,
+        tuple((arm.grades or usual.grades).items()),
+        arm.age_mean or usual.age,
+        arm.bmi_mean or usual.bmi,
     )

@@ -17,16 +17,17 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from stemtrial.calibration import prior
 from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION, heavy
 from stemtrial.calibration.structures import STRUCTURES
+from stemtrial.calibration.variants import NOT_RELEASED, variant
 from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.errors import InputError, Problem
-from stemtrial.mechanism.parameters import registry
+from stemtrial.mechanism.treatments import Indication
 
 FORMAT = 1
 """Version of the file's layout."""
@@ -36,7 +37,7 @@ TRIAL_LEVEL = ("tau_ctx", "omega_k_B", "omega_cell")
 
 
 @cache
-def model_fingerprint() -> str:
+def model_fingerprint(indication: Indication = "knee_oa") -> str:
     """SHA-256 of what the meaning of a posterior depends on: equations, constants, what is learned, the likelihood."""
     tree = ast.parse(files("stemtrial.mechanism").joinpath("equations.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -48,7 +49,7 @@ def model_fingerprint() -> str:
     content = (
         LIKELIHOOD_VERSION,
         ast.unparse(tree),
-        prior.fingerprint(),
+        prior.fingerprint(indication),
         [(q.name, q.median, q.sd, q.log) for q in LEARNED],
         [(s.name, [(q.name, q.median, q.sd) for q in s.learned]) for s in STRUCTURES.values()],
     )
@@ -83,14 +84,17 @@ class Posterior:
     fingerprint: str
 
     @property
-    def indication(self) -> str:
+    def indication(self) -> Indication:
         """Indication of the fitted trials."""
-        return str(self.about["indication"])
+        found: Indication = self.about["indication"]
+        return found
 
     @property
     def label(self) -> str:
         """How every output says where its constants come from."""
         trials = self.about["trials"]
+        if self.indication in NOT_RELEASED:
+            return f"fitted to {trials} trials, not validated ({self.fingerprint[:8]})"
         return f"calibrated on {trials} trials ({self.fingerprint[:8]})"
 
     @property
@@ -108,10 +112,10 @@ class Posterior:
 
         A constant on which no published mean depends comes from its prior.
         """
-        result = prior.independent(seed, replicates, self._at)
+        result = prior.independent(seed, replicates, self._at, self.indication)
         u = uniforms(seed, Stream.CONSTANTS, replicates, 1, 1, 1)[0, :, 0]
         rows = self.values[np.minimum((u * len(self.values)).astype(int), len(self.values) - 1)].astype(float)
-        table = registry()
+        table = variant(self.indication).constants
         result |= {name: rows[:, i] for i, name in enumerate(self.names) if name in table}
         z = normals(seed, Stream.TRIAL, replicates, 0, 1, 3)[:, :, 0]
         result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * heavy(z[0])
@@ -121,11 +125,11 @@ class Posterior:
 
     def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
         """Posterior mean of every constant, in a trial without effects of its own, within the weightiest structure."""
-        result = prior.typical(replicates)
+        result = prior.typical(replicates, self.indication)
         weights = self.about["structure_weights"]
         best = max(weights, key=lambda name: weights[name])
         rows = self.values[np.array([s == best for s in self.structures])].astype(float)
-        table = registry()
+        table = variant(self.indication).constants
         for i, name in enumerate(self.names):
             if name in table:
                 logs = table[name].scale == "log" and (rows[:, i] > 0).all()
@@ -197,13 +201,15 @@ def read(path: Path) -> Posterior:
         raise InputError(
             Problem("is not a posterior", file=str(path), hint="write one with `stemtrial fit`")
         ) from None
-    if about.get("format") != FORMAT or about.get("model") != model_fingerprint():
+    known = about.get("indication")
+    ours = model_fingerprint(known if known in get_args(Indication) else "knee_oa")
+    if about.get("format") != FORMAT or about.get("model") != ours:
         raise InputError(
             Problem(
                 "is a posterior of another version of the model",
                 file=str(path),
                 value=str(about.get("model"))[:12],
-                allowed=model_fingerprint()[:12],
+                allowed=ours[:12],
                 hint="fit again with `stemtrial fit`",
             )
         )

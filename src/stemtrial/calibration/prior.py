@@ -13,8 +13,10 @@ from importlib.resources import files
 import numpy as np
 from scipy.special import betaincinv
 
+from stemtrial.calibration.variants import variant
 from stemtrial.draws import Stream, normals, uniforms
-from stemtrial.mechanism.parameters import Parameter, registry
+from stemtrial.mechanism.parameters import Parameter
+from stemtrial.mechanism.treatments import Indication
 
 LABEL = "prior, not calibrated"
 """How every output says where its constants come from."""
@@ -23,11 +25,10 @@ TRIAL_EFFECTS = ("cell_effect",)
 """Constants beside the registry's: the trial's multiplier of the potency of cells."""
 
 
-def fingerprint() -> str:
-    """SHA-256 of the table of constants, which is all that the prior depends on."""
-    return hashlib.sha256(
-        files("stemtrial.mechanism").joinpath("data/parameters.csv").read_bytes()
-    ).hexdigest()
+def fingerprint(indication: Indication = "knee_oa") -> str:
+    """SHA-256 of the table of constants, and of an indication's changes: all that the prior depends on."""
+    table = files("stemtrial.mechanism").joinpath("data/parameters.csv").read_bytes()
+    return hashlib.sha256(table + variant(indication).fingerprint.encode()).hexdigest()
 
 
 def _bounds(p: Parameter) -> tuple[float, float, float]:
@@ -50,7 +51,7 @@ def quantile(p: Parameter, u: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> quantile(registry()["f_ret"], np.array([0.0, 1.0])).tolist()
+    >>> quantile(variant("knee_oa").constants["f_ret"], np.array([0.0, 1.0])).tolist()
     [0.1, 0.4]
     """
     if p.level == "fixed":
@@ -68,21 +69,21 @@ def mean(p: Parameter) -> float:
     return float(np.exp(x)) if p.scale == "log" else float(x)
 
 
-def independent(seed: int, replicates: np.ndarray, known: Collection[str] = ()) -> dict[str, np.ndarray]:
+def independent(
+    seed: int, replicates: np.ndarray, known: Collection[str] = (), indication: Indication = "knee_oa"
+) -> dict[str, np.ndarray]:
     """Draw the constants of each replicate but those that are known otherwise, by symbol, (replicates,)."""
-    table = registry()
+    table = variant(indication).constants
     uncertain = [p for p in table.values() if p.level == "uncertain"]
     u = uniforms(seed, Stream.CONSTANTS, replicates, 0, 1, len(uncertain))[:, :, 0]
-    result = {
-        symbol: np.full(len(replicates), p.value) for symbol, p in table.items() if symbol not in known
-    }
+    result = {symbol: np.full(len(replicates), p.value) for symbol, p in table.items() if symbol not in known}
     for row, p in zip(u, uncertain, strict=True):
         if p.symbol not in known:
             result[p.symbol] = quantile(p, row)
     return result
 
 
-def draw(seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
+def draw(seed: int, replicates: np.ndarray, indication: Indication = "knee_oa") -> dict[str, np.ndarray]:
     """Draw the constants of each replicate, with the effects of its trial.
 
     Returns
@@ -90,7 +91,7 @@ def draw(seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
     dict
         By symbol, (replicates,); ``ctx_Emax`` and ``k_B`` are those of the trial.
     """
-    result = independent(seed, replicates)
+    result = independent(seed, replicates, indication=indication)
     z = normals(seed, Stream.TRIAL, replicates, 0, 1, 3)[:, :, 0]
     result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * z[0]
     result["k_B"] = result["k_B"] * np.exp(result["omega_k_B"] * z[1])
@@ -98,8 +99,10 @@ def draw(seed: int, replicates: np.ndarray) -> dict[str, np.ndarray]:
     return result
 
 
-def typical(replicates: np.ndarray) -> dict[str, np.ndarray]:
+def typical(replicates: np.ndarray, indication: Indication = "knee_oa") -> dict[str, np.ndarray]:
     """Return the prior mean of every constant for each replicate, in a trial without effects of its own."""
-    result = {symbol: np.full(len(replicates), mean(p)) for symbol, p in registry().items()}
+    result = {
+        symbol: np.full(len(replicates), mean(p)) for symbol, p in variant(indication).constants.items()
+    }
     result["cell_effect"] = np.ones(len(replicates))
     return result

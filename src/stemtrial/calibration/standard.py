@@ -5,16 +5,18 @@ values, so that gradients exist everywhere.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
 from stemtrial.calibration import prior
+from stemtrial.calibration.variants import variant
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS
 from stemtrial.mechanism.parameters import Parameter, registry
+from stemtrial.mechanism.treatments import Indication
 
 LIKELIHOOD_VERSION = 1
 """Raised when the likelihood of the fit changes: posteriors of another version are refused."""
@@ -115,13 +117,22 @@ def heavy(z: Any) -> Any:
     return jnp.sinh(TAIL * z) / TAIL
 
 
-def sampled() -> tuple[Parameter, ...]:
-    """Uncertain constants of the registry on which a published mean of pain depends."""
+def learned_of(indication: Indication = "knee_oa") -> tuple[Learned, ...]:
+    """Return what a fit learns beside the uncertain constants, with the priors of an indication."""
+    changed = variant(indication).priors
+    return tuple(
+        replace(q, median=c.value, sd=c.sd, source=c.source) if (c := changed.get(q.name)) and c.sd else q
+        for q in LEARNED
+    )
+
+
+def sampled(indication: Indication = "knee_oa") -> tuple[Parameter, ...]:
+    """Uncertain constants of an indication on which a published mean of pain depends: the same for all."""
     relevant = {*equations.SHARED, *INPUT_CONSTANTS, *PATIENTS, *TRIALS}
     learned = {quantity.name for quantity in LEARNED}
     return tuple(
         p
-        for p in registry().values()
+        for p in variant(indication).constants.values()
         if p.level == "uncertain" and p.symbol in relevant and p.symbol not in learned
     )
 
@@ -177,22 +188,31 @@ class Standard:
         What is learned beside them, in the order of its numbers.
     values, slopes
         Exact values of the former at the knots, on the scale on which the constant is bounded, and slopes there.
+    table
+        All constants; those that are in neither stay at their value.
     """
 
     parameters: tuple[Parameter, ...]
     learned: tuple[Learned, ...]
     values: np.ndarray
     slopes: np.ndarray
+    table: Mapping[str, Parameter]
 
     @classmethod
-    def of(cls, parameters: Sequence[Parameter], learned: Sequence[Learned]) -> "Standard":
-        """Tabulate the priors of some constants; all others stay at their value."""
+    def of(
+        cls,
+        parameters: Sequence[Parameter],
+        learned: Sequence[Learned],
+        constants: Mapping[str, Parameter] | None = None,
+    ) -> "Standard":
+        """Tabulate the priors of some constants; all others, by default of the registry, stay at their value."""
         u = ndtr(KNOTS)
         table = np.stack([prior.quantile(p, u) for p in parameters])
         logs = np.array([p.scale == "log" for p in parameters])[:, None]
         with np.errstate(divide="ignore"):
             table = np.where(logs, np.log(np.where(logs, table, 1.0)), table)
-        return cls(tuple(parameters), tuple(learned), table, np.gradient(table, KNOTS, axis=1))
+        slopes = np.gradient(table, KNOTS, axis=1)
+        return cls(tuple(parameters), tuple(learned), table, slopes, constants or registry())
 
     def constants(self, z: Any, z_learned: Any) -> Constants:
         """Constants at standard normal numbers, (parameters,) and (learned,)."""
@@ -219,7 +239,7 @@ class Standard:
             ratio, median * jnp.exp(jnp.where(ratio, sd * z_learned, 0.0)), median + sd * z_learned
         )
         names = [p.symbol for p in self.parameters] + [q.name for q in self.learned]
-        fixed = {symbol: p.value for symbol, p in registry().items() if symbol not in names}
+        fixed = {symbol: p.value for symbol, p in self.table.items() if symbol not in names}
         per_year = ("sig_X", "lam_C")
         vector = jnp.concatenate([value, moved, np.array(list(fixed.values()))])
         found = Constants([*names, *fixed], vector)

@@ -61,6 +61,7 @@ def fit(
     from stemtrial.calibration.preview import preview
     from stemtrial.calibration.structures import STRUCTURES
     from stemtrial.calibration.trialwise import trialwise
+    from stemtrial.calibration.variants import NOT_RELEASED
     from stemtrial.cli.calibrating import claim, cores, finish, whole_folder, work_of
     from stemtrial.cli.output import command_line
     from stemtrial.cli.progress import bar
@@ -73,6 +74,8 @@ def fit(
     pooled = comparator_effects(evidence, indication.value).effects
     names = list(STRUCTURES) if structure is StructureName.all else [structure.value]
     settings = Settings(chains, warmup, draws, seed)
+    if indication.value in NOT_RELEASED:
+        typer.echo(unreleased(used), err=True)
     seen = preview(used, pooled)
     typer.echo(expected(seen, len(user_arms), settings, len(names), cores(workers)), err=True)
     work = work_of(out, "fit")
@@ -99,6 +102,18 @@ def fit(
         return
     show(document, posterior.label, out)
     typer.echo(f"Seed {seed}. Posterior: {out / f'{indication.value}.posterior'}")
+
+
+def unreleased(arms: "Arms") -> str:
+    """Say that no fit of an indication has passed, and how far these arms are from what one needs."""
+    from stemtrial.calibration.release import LEAST_TRIALS, blinded_contrasts
+
+    found = blinded_contrasts(arms.arms)
+    return (
+        f"no fit of {arms.indication} has passed the checks for release: the result is marked as not validated, and "
+        f"only `predict` and `validate` take it; {len(found)} blinded trials compare cells with a sham or placebo "
+        f"({', '.join(found) or 'none'}), {LEAST_TRIALS} or more are wanted"
+    )
 
 
 def sample(
