@@ -54,7 +54,7 @@ def _tests(asked: Secondary) -> list[tuple[str, str, OddsTest]]:
 
 
 def _responders(report: Report, asked: Secondary, stamp: str) -> Figure:
-    arms = " and ".join(report.arms[name].label for name in (report.experimental, report.comparator))
+    arms = " against ".join(report.arms[name].label for name in (report.experimental, report.comparator))
     return Figure(
         key="secondary-responders",
         title=f"Responders compared, month {month(report.endpoint.month)}",
