@@ -86,11 +86,15 @@ class Sampler:
         Iterations of adaptation.
     deepest
         Largest depth of the tree of leapfrog steps.
+    acceptance
+        Target of the adaptation of the step size.
     """
 
-    def __init__(self, model: FitModel, warmup: int, deepest: int = DEEPEST) -> None:
+    def __init__(
+        self, model: FitModel, warmup: int, deepest: int = DEEPEST, acceptance: float = ACCEPTANCE
+    ) -> None:
         in_this_thread()
-        self.model, self.warmup, self.deepest = model, warmup, deepest
+        self.model, self.warmup, self.deepest, self.acceptance = model, warmup, deepest, acceptance
 
     @cached_property
     def _density(self) -> Any:
@@ -164,7 +168,7 @@ class Sampler:
             density = self._log_posterior(mode + factor @ x, weights, y)
             numpyro.factor("posterior", density + 0.5 * (x**2).sum())
 
-        return NUTS(model, max_tree_depth=self.deepest, target_accept_prob=ACCEPTANCE)
+        return NUTS(model, max_tree_depth=self.deepest, target_accept_prob=self.acceptance)
 
     @cached_property
     def _block(self) -> Any:

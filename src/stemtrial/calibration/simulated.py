@@ -42,22 +42,23 @@ CONTRASTS: Mapping[str, tuple[int, int]] = {
 """Expected readings of :func:`made_problem`, one less another."""
 
 
-def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
-    """Draw readings given coordinates: the likelihood of a fit, read forward.
+Simulate = Callable[[np.ndarray, int], np.ndarray]
+"""From coordinates (draws, dimension) and a seed to readings, (draws, readings)."""
+
+
+def simulator(model: FitModel) -> Simulate:
+    """Return the likelihood of a fit, read forward, compiled once.
 
     Parameters
     ----------
     model
         Arms whose readings are drawn; those that it holds are not looked at.
-    z
-        Coordinates, (draws, dimension).
-    seed
-        Of deviations and errors.
 
     Returns
     -------
-    array
-        (draws, readings), as in the rows of the model: levels of arms with a known baseline as changes.
+    function
+        Of coordinates (draws, dimension) and the seed of deviations and errors; its readings, (draws, readings), are
+        as in the rows of the model: levels of arms with a known baseline as changes.
     """
     import jax
 
@@ -68,23 +69,36 @@ def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
     def moments(z: Any) -> Any:
         return jax.lax.map(lambda one: model.moments(model.parts(one)), z)
 
-    m = {name: np.asarray(values) for name, values in moments(jnp.asarray(z, float)).items()}
-    rng = np.random.default_rng([seed, 29])
-    arm, arms, draws = model.rows.arm, len(model.arms), len(z)
-    mean_square = np.zeros((draws, arms))
-    np.add.at(mean_square.T, arm, (m["se"] ** 2).T)
-    mean_square /= np.maximum(np.bincount(arm, minlength=arms), 1)
-    common = np.sqrt(m["arm_sd"] ** 2 + SHARED_ERROR * mean_square)
-    own = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
-    shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (draws, arms)))
-    deviation = common * rng.standard_normal((draws, arms))
-    error = shrink[:, arm] * (deviation[:, arm] + own * rng.standard_normal(own.shape))
-    return np.asarray(m["mean"] + m["gain"] * error)
+    arm, arms = model.rows.arm, len(model.arms)
+
+    def simulate(z: np.ndarray, seed: int) -> np.ndarray:
+        m = {name: np.asarray(values) for name, values in moments(jnp.asarray(z, float)).items()}
+        rng = np.random.default_rng([seed, 29])
+        mean_square = np.zeros((len(z), arms))
+        np.add.at(mean_square.T, arm, (m["se"] ** 2).T)
+        mean_square /= np.maximum(np.bincount(arm, minlength=arms), 1)
+        common = np.sqrt(m["arm_sd"] ** 2 + SHARED_ERROR * mean_square)
+        own = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
+        shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (len(z), arms)))
+        deviation = common * rng.standard_normal((len(z), arms))
+        error = shrink[:, arm] * (deviation[:, arm] + own * rng.standard_normal(own.shape))
+        return np.asarray(m["mean"] + m["gain"] * error)
+
+    return simulate
+
+
+def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
+    """Draw readings given coordinates once: see :func:`simulator`."""
+    return simulator(model)(z, seed)
 
 
 @dataclass(frozen=True)
 class Length:
-    """How much is drawn in each fit.
+    """How much is drawn in each fit, and in which steps.
+
+    The few readings of the made problem leave its posterior close to a normal distribution, so that longer steps than
+    those of a real fit do without divergences and give almost independent draws; which distribution is drawn from does
+    not depend on them.
 
     Attributes
     ----------
@@ -92,11 +106,14 @@ class Length:
         Iterations of adaptation.
     kept, thin
         Draws among which the truth is ranked, and iterations from one to the next.
+    acceptance
+        Target of the adaptation of the step size.
     """
 
-    warmup: int = 150
+    warmup: int = 75
     kept: int = 99
-    thin: int = 4
+    thin: int = 3
+    acceptance: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -238,15 +255,15 @@ NAMES = (*SHOWN, *CONTRASTS, "log likelihood")
 
 def fit_simulated(
     sampler: Sampler,
+    simulate: Simulate,
     measure: Callable[[np.ndarray, np.ndarray], np.ndarray],
     length: Length,
     seed: int,
     i: int,
 ) -> tuple[np.ndarray, int]:
     """Draw a truth and its readings, fit them, and return the ranks of the truth, (quantities,), and divergences."""
-    model = sampler.model
-    truth = np.random.default_rng([seed, 37, i]).standard_normal((1, model.dimension))
-    y = simulate_readings(model, truth, int(np.random.default_rng([seed, 41, i]).integers(2**31)))[0]
+    truth = np.random.default_rng([seed, 37, i]).standard_normal((1, sampler.model.dimension))
+    y = simulate(truth, int(np.random.default_rng([seed, 41, i]).integers(2**31)))[0]
     shape = sampler.shape(readings=y)
     iterations = -(-length.kept * length.thin // BLOCK) * BLOCK
     chain = sampler.chain(seed * 100_003 + i, iterations, shape, readings=y)
@@ -331,10 +348,10 @@ def _file(folder: Path, i: int) -> Path:
 def _share(folder: Path, share: list[int], length: Length, seed: int) -> None:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     model = FitModel(made_problem())
-    sampler = Sampler(model, length.warmup)
-    measure = quantities(model)
+    sampler = Sampler(model, length.warmup, acceptance=length.acceptance)
+    simulate, measure = simulator(model), quantities(model)
     for i in share:
-        ranks, divergent = fit_simulated(sampler, measure, length, seed, i)
+        ranks, divergent = fit_simulated(sampler, simulate, measure, length, seed, i)
         partial = _file(folder, i).with_suffix(".partial")
         with partial.open("wb") as out:
             np.save(out, np.append(ranks, divergent), allow_pickle=False)
