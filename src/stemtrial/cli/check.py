@@ -12,6 +12,7 @@ from stemtrial.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from stemtrial.candidate.intake import Intake
+    from stemtrial.documents import Document as Source
     from stemtrial.population.spec import Covariate
     from stemtrial.trial.protocol import Trial
 
@@ -63,12 +64,48 @@ def _is_candidate(file: Path) -> bool:
 
 def _trial(file: Path) -> tuple[dict[str, Any], list[str]]:
     """Read a trial file; return what ``--json`` prints, and the readable lines."""
+    from stemtrial.documents import Document
     from stemtrial.trial.capability import unavailable
-    from stemtrial.trial.protocol import Trial
+    from stemtrial.trial.protocol import Trial, one_arm
 
-    trial = Trial.read(file)
+    source = Document.read(file)
+    if one_arm(source.data):
+        return _single_arm(source, file)
+    trial = source.validate(Trial)
     notes = [f"note: {problem}" for problem in unavailable(trial)]
     return _document(trial, file), [*_summary(trial, file), *notes]
+
+
+def _single_arm(source: "Source", file: Path) -> tuple[dict[str, Any], list[str]]:
+    """Check the file of a single-arm trial; as :func:`_trial`."""
+    from stemtrial.trial.capability import unavailable
+    from stemtrial.trial.singlearm import STATEMENT, SingleArmTrial
+
+    trial = source.validate(SingleArmTrial)
+    twin, goal = trial.against_inert(), trial.question.goal
+    tested = f"more than {goal.improvement:g} points of improvement" if goal else "none: nothing is tested"
+    head, rest = f"{trial.indication}, one arm, {twin.horizon_months:g} months", trial.arms[trial.arm]
+    rows = [
+        ("design", head),
+        ("patients", f"{trial.n} enrolled"),
+        ("arm", f"{trial.arm}, n = {trial.n}"),
+        *(("", f"  {treatment}") for treatment in rest.treatments),
+        ("endpoint", f"{trial.question.endpoint.instrument} at month {trial.question.endpoint.month:g}"),
+        ("goal", tested),
+    ]
+    document = {
+        "valid": True,
+        "kind": "single_arm_trial",
+        "file": str(file),
+        "hash": trial.hash,
+        "n": trial.n,
+        "horizon_months": twin.horizon_months,
+        "statement": STATEMENT,
+        "trial": trial.model_dump(mode="json"),
+    }
+    lines = [f"{label:<10}{text}" for label, text in rows]
+    notes = [f"note: {problem}" for problem in unavailable(twin)]
+    return document, [trial.title, *lines, STATEMENT, f"{file} is a valid single-arm trial", *notes]
 
 
 def _candidates(file: Path) -> tuple[dict[str, Any], list[str]]:

@@ -82,10 +82,13 @@ def simulate(
         return
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     console = Console()
-    console.print(arms_table(summary, report))
-    console.print(question_table(summary))
-    for table in further_tables(summary):
-        console.print(table)
+    if summary.get("kind") == "single_arm":
+        from stemtrial.cli.singlearm_view import changes_table, sentences
+
+        console.print(changes_table(summary, report), *sentences(summary), sep="\n")
+    else:
+        for table in (arms_table(summary, report), question_table(summary), *further_tables(summary)):
+            console.print(table)
     console.print(f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}.")
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 

@@ -1,8 +1,56 @@
 """Table of operating characteristics: what a trial's design does, in one place."""
 
-from stemtrial.report.contract import Proportion, Summary
+from collections.abc import Sequence
+
+from stemtrial.report.contract import Happening, Proportion, Report, Summary, SummaryArm
 from stemtrial.report.figure import Table
 from stemtrial.report.wording import THIN, interval, number, percent
+
+
+def adverse_events(report: Report, summary: Summary) -> Table | None:
+    """Tabulate what simulated trials see of harms; ``None`` for a run that did not simulate them.
+
+    For each arm: patients with each event, with any serious one, and how often a harm can be that is not seen at all.
+    """
+    found = event_rows([(report.arms[name].heading, summary.arms[name]) for name in report.ordered])
+    return found if found.rows else None
+
+
+def event_rows(arms: Sequence[tuple[str, SummaryArm]]) -> Table:
+    """Tabulate what simulated trials see of harms in arms under their headings; without rows where nothing is told."""
+    rows: list[tuple[str, ...]] = []
+    for head, arm in arms:
+        told = arm.adverse_events
+        if told is None or arm.detectable_harm is None:
+            continue
+        found: list[tuple[str, Happening]] = [
+            (f"{words(e.category)} ({words(e.treatment)})", e) for e in told.events
+        ]
+        if told.serious is not None and sum(e.serious for e in told.events) > 1:
+            found.append(("any serious event", told.serious))
+        rows += [
+            (
+                head,
+                label,
+                f"{number(e.patients.mean)} ({interval(e.patients.q025, e.patients.q975, 0)})",
+                percent(e.seen.value),
+            )
+            for label, e in found
+        ]
+        silent = f"; not counted for {', '.join(map(words, told.not_counted))}" if told.not_counted else ""
+        unseen = f"a harm that is not seen in {arm.n} patients{silent}"
+        rows.append((head, unseen, f"true rate up to {percent(arm.detectable_harm, 1)}", f"5{THIN}%"))
+    return Table(
+        "Adverse events that a simulated trial sees, drawn from published risks and their uncertainty",
+        ("Arm", "Event", f"Patients, mean (95{THIN}% of trials)", "Trials with any"),
+        tuple(rows),
+        keys=2,
+    )
+
+
+def words(name: str) -> str:
+    """Return a name of the vocabulary as words."""
+    return name.replace("_", " ")
 
 
 def characteristics(summary: Summary) -> Table:

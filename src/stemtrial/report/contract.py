@@ -14,7 +14,7 @@ Fields beyond these are ignored, so that a writer may add to the documents witho
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 PARTS = ("contextual", "symptomatic_drug", "inflammation", "structure", "sensitisation")
 
@@ -67,6 +67,35 @@ class Responders(Document):
     fifty_percent: Portion
 
 
+class Happening(Document):
+    """Patients of a simulated trial with an event, and the share of trials with at least one."""
+
+    patients: Spread
+    seen: "Proportion"
+
+
+class AdverseEvent(Happening):
+    """Events of one category that simulated trials see in an arm, drawn from published risks."""
+
+    treatment: str
+    category: str
+    serious: bool
+    source: str
+
+
+class AdverseEvents(Document):
+    """All of them; ``serious`` is a :class:`Happening`, or ``None`` where no published arm counts serious events."""
+
+    events: tuple[AdverseEvent, ...] = ()
+    serious: Happening | None = None
+    not_counted: tuple[str, ...] = ()
+
+    @field_validator("serious", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        return None if isinstance(value, dict) and "status" in value else value
+
+
 class SummaryArm(Document):
     """One arm in the summary; ``harms`` maps a name to a :class:`Portion`, or holds a ``status``."""
 
@@ -74,6 +103,8 @@ class SummaryArm(Document):
     change: dict[str, Change]
     responders: Responders
     harms: dict[str, Any] = {}
+    adverse_events: AdverseEvents | None = None
+    detectable_harm: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class SummaryContrast(Estimate):

@@ -13,9 +13,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from stemtrial.errors import InputError, Problem
-from stemtrial.report import answers, colours, wording
+from stemtrial.report import answers, colours, singlearmpage, wording
 from stemtrial.report.boundaryplot import boundary_plot
-from stemtrial.report.characteristics import characteristics
+from stemtrial.report.characteristics import adverse_events, characteristics
 from stemtrial.report.contract import Manifest, Report, Summary
 from stemtrial.report.contrasts import contrasts
 from stemtrial.report.courses import time_course
@@ -98,6 +98,7 @@ def render(report: Mapping[str, Any], summary: Mapping[str, Any], manifest: Mapp
         manifest=origin,
         figures=figures(contents, numbers),
         characteristics=characteristics(numbers),
+        adverse=adverse_events(contents, numbers),
         finding=wording.finding(contents, numbers),
         division=wording.division(contents, numbers),
         qualities=wording.qualities(contents.parameters),
@@ -126,7 +127,9 @@ def write(folder: Path) -> Path:
         cannot be written.
     """
     folder = Path(folder)
-    return write_whole(folder / "report.html", render(*read(folder)))
+    documents = read(folder)
+    made = singlearmpage.render if documents[1].get("kind") == singlearmpage.KIND else render
+    return write_whole(folder / "report.html", made(*documents))
 
 
 def linked(text: str) -> Markup:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.report.contract import Manifest, Report, Summary
 
 FILES = ("report.json", "summary.json", "manifest.json")
-Kind = TypeVar("Kind", Report, Summary, Manifest)
+Kind = TypeVar("Kind", bound=BaseModel)
 HINT = "the file was not written by `stemtrial simulate`, or by another version; run the trial again"
 
 

@@ -7,7 +7,7 @@ from functools import reduce
 from itertools import pairwise
 from math import gcd, prod
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -193,6 +193,21 @@ def _overlaps(treatments: tuple[Treatment, ...]) -> Iterator[Fault]:
         yield Fault("is declared twice in this arm", ("treatments", index, treatment.name), hint=hint)
 
 
+def one_arm(data: object) -> bool:
+    """Whether plain data describe a single-arm trial: one arm, and nothing to compare it with.
+
+    Examples
+    --------
+    >>> one_arm({"arms": {"cells": {}}, "question": {}}), one_arm({"arms": {"cells": {}}, "question": {"compare": 1}})
+    (True, False)
+    """
+    if not isinstance(data, Mapping):
+        return False
+    arms, question = data.get("arms"), data.get("question")
+    single = isinstance(arms, Mapping) and len(arms) == 1
+    return single and not (isinstance(question, Mapping) and "compare" in question)
+
+
 class Trial(Record):
     """The protocol of one trial.
 
@@ -315,6 +330,20 @@ class Trial(Record):
                     del part[name]
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_comparison(cls, data: Any) -> Any:
+        """Refuse a file of a single-arm trial in one sentence, not by everything that it lacks."""
+        if one_arm(data):
+            fault = Fault(
+                "has one arm: a design, a replay and an export need two to compare",
+                ("arms",),
+                allowed="2 to 6 arms",
+                hint="simulate it as a single-arm trial, or add a comparator and `question.compare`",
+            )
+            reject([fault])
+        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> "Trial":

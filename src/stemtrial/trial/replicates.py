@@ -101,7 +101,7 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     for arm, record in records.items():
         context, total = plan.gains(record, drawn)
         twin = twins[arm]
-        results |= {f"{arm}/{k}": v for k, v in _reduce(plan, arm, record, last).items()}
+        results |= {f"{arm}/{k}": v for k, v in reduced(plan, arm, record, last).items()}
         results |= {
             f"{arm}/adverse": adverse_events(plan, arm, record, seed, replicates),
             f"{arm}/relief": record.mean(record.relief).T,
@@ -127,7 +127,7 @@ def _ended(verdict: Verdict) -> dict[str, np.ndarray]:
     }
 
 
-def _reduce(plan: Plan, name: str, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
+def reduced(plan: Plan, name: str, arm: ArmRecord, last: int) -> dict[str, np.ndarray]:
     """Summaries of one arm in every replicate; events that the estimand does away with happen to nobody."""
     visits = range(len(arm.present))
     seen = np.stack([plan.seen(arm, v) for v in visits])

@@ -24,13 +24,22 @@ from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.accuracy import Accuracy, Sample, suited_grid
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.population.patients import People, enrol
-from stemtrial.simulation import PATIENTS_A_BATCH, STANDARD_NUMERICS, Numerics, Store, in_batches, spans
-from stemtrial.trial import rows
+from stemtrial.simulation import (
+    PATIENTS_A_BATCH,
+    STANDARD_NUMERICS,
+    Numerics,
+    Results,
+    Store,
+    in_batches,
+    spans,
+)
+from stemtrial.trial import rows, singlearmrun
 from stemtrial.trial.characteristics import document, summarise
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.harms import expected_harms
-from stemtrial.trial.protocol import Trial
+from stemtrial.trial.protocol import Trial, one_arm
 from stemtrial.trial.replicates import Cast, Plan, courses, simulate
+from stemtrial.trial.singlearm import SingleArmTrial
 
 TOLERANCE = 0.05
 """Largest error of the time grid that a run may have, points of pain."""
@@ -104,7 +113,13 @@ def put_in_place(made: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def seal(folder: Path, command: str, trial: Trial, identity: Mapping[str, Any], wall_seconds: float) -> None:
+def seal(
+    folder: Path,
+    command: str,
+    trial: Trial | SingleArmTrial,
+    identity: Mapping[str, Any],
+    wall_seconds: float,
+) -> None:
     """Write ``manifest.json``: what is needed to make the files of a folder again, and their hashes."""
     manifest = {
         "stemtrial": __version__,
@@ -149,7 +164,7 @@ def run(
     progress: Callable[[str, int], None] = lambda stage, done: None,
     posterior: Path | None = None,
 ) -> dict[str, Any]:
-    """Simulate a trial and write its run folder.
+    """Simulate a trial, or a single-arm trial, and write its run folder.
 
     Parameters
     ----------
@@ -186,14 +201,15 @@ def run(
     """
     started = time.perf_counter()
     source = Document.read(path)
-    trial = source.validate(Trial)
+    alone = source.validate(SingleArmTrial) if one_arm(source.data) else None
+    trial = source.validate(Trial) if alone is None else alone.against_inert()
     plan = planned(trial, source, numerics, belief(trial.indication, posterior) if posterior else None)
     folder = folder.absolute()
     claim(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     posterior_hash = plan.belief.fingerprint
     key = {
-        "trial": trial.hash,
+        "trial": (alone or trial).hash,
         "seed": seed,
         "posterior": posterior_hash,
         "version": __version__,
@@ -218,8 +234,15 @@ def run(
         rows.write(store.path(ids, ".parquet"), rows.table(trial, ids, casts, records))
 
     batch = max(1, PATIENTS_A_BATCH // largest)
+    kept = keep if patients else None
+
+    def task(ids: np.ndarray) -> Results:
+        if alone is not None:
+            return singlearmrun.simulate(alone, plan, seed, ids, kept)
+        return simulate(plan, seed, ids, kept)
+
     results = in_batches(
-        lambda ids: simulate(plan, seed, ids, keep if patients else None),
+        task,
         replicates,
         batch,
         workers,
@@ -227,14 +250,18 @@ def run(
         lambda done: progress("simulate", done),
     )
     progress("report", replicates)
-    followed = courses(plan, seed, np.arange(min(replicates, COURSE_REPLICATES, max(1, 200_000 // largest))))
     harms = {arm: expected_harms(trial.arms[arm].treatments, trial.indication) for arm in plan.schedules}
-    report = document(plan, results, followed, source.text)
+    if alone is not None:
+        report = singlearmrun.document(alone, plan, results, source.text)
+        summary = singlearmrun.summarise(alone, plan, results, harms)
+    else:
+        some = np.arange(min(replicates, COURSE_REPLICATES, max(1, 200_000 // largest)))
+        report = document(plan, results, courses(plan, seed, some), source.text)
+        summary = summarise(plan, results, harms)
     identity = {
         "evidence_hash": report["evidence"]["hash"], "posterior_hash": posterior_hash, "seed": seed,
         "replicates": replicates,
     }  # fmt: skip
-    summary = summarise(plan, results, harms)
     summary = {"trial": summary["trial"], **identity, **summary, "numerical_error": error}
     summary["wall_seconds"] = round(time.perf_counter() - started, 3)
 
@@ -249,7 +276,7 @@ def run(
             )
         command = f"stemtrial simulate {path} --replicates {replicates} --seed {seed}"
         command += "" if posterior is None else f" --posterior {posterior}"
-        seal(made, command, trial, identity, summary["wall_seconds"])
+        seal(made, command, alone or trial, identity, summary["wall_seconds"])
         render(made)
         made.chmod(0o755)
         put_in_place(made, folder)
