@@ -112,7 +112,7 @@ class Length:
 
     warmup: int = 75
     kept: int = 99
-    thin: int = 3
+    thin: int = 2
     acceptance: float = 0.8
 
 
