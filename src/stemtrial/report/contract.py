@@ -67,11 +67,18 @@ class Responders(Document):
     fifty_percent: Portion
 
 
+class Proportion(Document):
+    """A probability estimated from replicates, with its Monte-Carlo standard error."""
+
+    value: Share
+    mc_se: float = Field(ge=0)
+
+
 class Happening(Document):
     """Patients of a simulated trial with an event, and the share of trials with at least one."""
 
     patients: Spread
-    seen: "Proportion"
+    seen: Proportion
 
 
 class AdverseEvent(Happening):
@@ -112,13 +119,6 @@ class SummaryContrast(Estimate):
 
     specific: Spread
     contextual: Spread
-
-
-class Proportion(Document):
-    """A probability estimated from replicates, with its Monte-Carlo standard error."""
-
-    value: Share
-    mc_se: float = Field(ge=0)
 
 
 class Stops(Document):
