@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stemtrial.candidate.intake import Intake
@@ -65,6 +66,9 @@ class Assessment:
         Of the options without an outlook, from the evidence.
     update
         What visits have taught; ``None`` without visits.
+    checks
+        How far chances told with these constants could be trusted where the answer is known
+        (:mod:`stemtrial.candidate.checks`); ``None`` where that was not found out.
     """
 
     intake: Intake
@@ -74,6 +78,7 @@ class Assessment:
     evidence: Evidence
     harms: "Mapping[str, tuple[HarmLine, ...]]" = field(default_factory=dict)
     update: "Update | None" = None
+    checks: Mapping[str, Any] | None = None
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Yield the references that are cited, with citation and identifier: rules, important difference, harms."""
@@ -104,6 +109,7 @@ class Assessment:
             "outlook_text": self.text,
             "update": None if self.update is None else _course(_json(self.update.to_dict())),
             "harms": {name: [_json(asdict(line)) for line in lines] for name, lines in self.harms.items()},
+            "checks": self.checks,
             "evidence_hash": self.evidence.hash,
             "evidence_until": newest(self.evidence),
             "sources": dict(self.sources()),
@@ -136,6 +142,7 @@ def assess(
     seed: int,
     draws: int = 400,
     also: Sequence[str] = (),
+    posterior: Path | None = None,
 ) -> Assessment:
     """Evaluate one candidate.
 
@@ -152,6 +159,8 @@ def assess(
     also
         Combinations to show after the standard options, such as ``nsaid+education_exercise``
         (:func:`stemtrial.candidate.options.named`).
+    posterior
+        File of the belief where it is not the one of the package: its table of checks is looked for beside it.
 
     Raises
     ------
@@ -163,6 +172,7 @@ def assess(
     Where a hard stop applies, no numbers are given for cells: the trials with a rule on it admitted nobody like
     this person.
     """
+    from stemtrial.candidate.checks import table, told
     from stemtrial.candidate.options import named, standard
     from stemtrial.candidate.outlook import outlook
     from stemtrial.evidence.benefitharm import benefit_harm
@@ -195,6 +205,7 @@ def assess(
         outlook(person, options, belief, seed, draws),
         None,
         evidence,
+        checks=told(table(person.indication, belief.fingerprint, posterior)),
         update=None if followed is None else _followed(intake.record, followed, person, belief, seed),
     )
 

@@ -119,7 +119,7 @@ def explain(document: Document, field: str, evidence: Evidence) -> Origin:
         isinstance(value, list) and any(isinstance(part, Mapping | list) for part in value)
     )
     outlook = document.get("outlook") or {}
-    simulated = parts[:1] == ("update",) or (parts[:1] == ("outlook",) and _simulated(parts))
+    simulated = parts[:1] in (("update",), ("checks",)) or (parts[:1] == ("outlook",) and _simulated(parts))
     how, rows = _origin(document, parts, evidence)
     references = list(dict.fromkeys(row.reference_id for row in rows))
     return Origin(
@@ -164,9 +164,11 @@ def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tup
             return "the smallest change of pain that persons called important", _important(
                 document, ["mcid"], evidence
             )
-        case ["outlook", "applicability", *_]:
-            how = "the person's values beside the published arms with a mean and a standard deviation"
-            return how, list(_arms(document["indication"], evidence))
+        case ["outlook", "applicability", *rest]:
+            how = "the person's values beside those of the participants of published arms"
+            return how, list(_participants(document, rest, evidence))
+        case ["outlook", "person", *_]:
+            return "the record, as the model sees a person", []
         case ["outlook", "pairs", *_]:
             return "simulated: the same virtual persons under both options", _important(
                 document, ["mcid"], evidence
@@ -176,8 +178,17 @@ def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tup
         case ["update", *_]:
             how = "simulated persons like this one under the option begun, weighted by every reading so far"
             return how, _important(document, ["mcid"], evidence)
+        case ["checks", "simulated", *_]:
+            return "simulated persons of known outcome, told their chances as a person would be", []
+        case ["checks", *_]:
+            how = "shares of responders of published arms beside those predicted from all other trials"
+            return how, list(_outcomes(document, evidence))
         case ["record", *_]:
             return "the record, converted to the unit kept", []
+        case ["evidence_until"]:
+            return "the newest year that a citation of the evidence tables prints", []
+        case ["row" | "assessed" | "unmapped" | "ignored_fields", *_]:
+            return "the file that was read", []
         case _:
             return "the evaluation itself", []
 
@@ -270,16 +281,43 @@ def _dose(name: str, indication: str, evidence: Evidence) -> Iterator[SourceRow]
             yield SourceRow("arms", number, says, arm.reference_id)
 
 
-def _arms(indication: str, evidence: Evidence) -> Iterator[SourceRow]:
-    for number, arm in enumerate(evidence.arms, 1):
-        printed = arm.age_sd is not None or arm.bmi_sd is not None
-        if printed and evidence.trial(arm.trial_id).indication == indication:
-            says = f"{arm.trial_id} {arm.arm_id}: age {arm.age_mean} (SD {arm.age_sd}), BMI {arm.bmi_mean}"
-            yield SourceRow("arms", number, says.replace("None", "not printed"), arm.reference_id)
+def _participants(document: Document, rest: Sequence[str], evidence: Evidence) -> Iterator[SourceRow]:
+    """Yield the arms behind the participants' covariates: of one covariate, or of all of them."""
+    from stemtrial.candidate.participants import participants
+
+    standings = document["outlook"]["applicability"]["standings"]
+    chosen = standings[int(rest[1])]["covariate"] if rest[:1] == ["standings"] and len(rest) > 1 else None
+    trials = participants(document["indication"])
+    for name in ("age", "bmi", "pain"):
+        used = {(arm.trial_id, arm.arm_id): arm for arm in trials.arms[name]}
+        for number, row in enumerate(evidence.arms, 1):
+            if chosen in (None, name) and (arm := used.get((row.trial_id, row.arm_id))) is not None:
+                sd = "not printed" if arm.sd is None else f"{arm.sd:g}"
+                says = f"{row.trial_id} {row.arm_id}: {name} {arm.mean:g} (SD {sd}), {arm.n} participants"
+                yield SourceRow("arms", number, says, row.reference_id)
+    if chosen in (None, "grade"):
+        for number, row in enumerate(evidence.arms, 1):
+            own = row.severity_scale == "KL" and row.severity_distribution
+            if own and evidence.trial(row.trial_id).indication == document["indication"]:
+                says = f"{row.trial_id} {row.arm_id}: Kellgren-Lawrence grades {row.severity_distribution}"
+                yield SourceRow("arms", number, says, row.reference_id)
+        for number, rule in enumerate(evidence.criteria, 1):
+            if "kl_grade" in rule.rule and rule.reference_id in {
+                t for ts in trials.admitted.values() for t in ts
+            }:
+                yield SourceRow("criteria", number, rule.rule, rule.reference_id)
+
+
+def _outcomes(document: Document, evidence: Evidence) -> Iterator[SourceRow]:
+    """Yield the rows of outcomes behind the observed shares of responders."""
+    for number in document["checks"]["left_out"]["outcome_rows"]:
+        row = evidence.outcomes[number - 1]
+        says = f"{row.trial_id} {row.arm_id}, month {row.time_months:g}: {row.instrument} {row.statistic} {row.value:g}"
+        yield SourceRow("outcomes", number, says, row.reference_id)
 
 
 def _important(document: Document, rest: Sequence[str], evidence: Evidence) -> list[SourceRow]:
-    if "mcid" not in rest:
+    if not {"mcid", "duration"} & set(rest):
         return []
     reference = document["outlook"]["mcid_reference"]
     return [

@@ -21,6 +21,18 @@ class Indication(StrEnum):
     disc_degeneration = "disc_degeneration"
 
 
+def _checks(asked: bool) -> None:
+    """Print how predicted and observed responders agree, and end."""
+    if asked:
+        from stemtrial.candidate.checks import lines, shipped
+
+        found = shipped("knee_oa")
+        typer.echo(
+            "no table of responders comes with this version" if found is None else "\n".join(lines(found))
+        )
+        raise typer.Exit
+
+
 def evaluate(
     file: Annotated[
         Path,
@@ -49,6 +61,15 @@ def evaluate(
     indication: Annotated[
         Indication | None, typer.Option("--indication", help="For a bundle that names several or none.")
     ] = None,
+    checks: Annotated[
+        bool,
+        typer.Option(
+            "--checks",
+            callback=_checks,
+            is_eager=True,
+            help="Print how predicted and observed responders agree, and end.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
@@ -74,7 +95,7 @@ def evaluate(
     evidence = load()
     documents = [
         assess(
-            intake, evidence, belief(intake.record.indication, posterior), seed, draws, also or ()
+            intake, evidence, belief(intake.record.indication, posterior), seed, draws, also or (), posterior
         ).to_dict()
         for intake in found
     ]

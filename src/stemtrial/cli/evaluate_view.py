@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemtrial.report.candidatepage import (
+    checked,
     course,
     facts,
     failing,
@@ -50,6 +51,7 @@ def show(documents: Sequence[Document], pages: Sequence[Path]) -> None:
     outlook = documents[0]["outlook"]
     if outlook is not None:
         console.print(f"[bold]{outlook['belief']}[/bold]. Seed {outlook['seed']}, {outlook['draws']} draws.")
+        console.print(checked(documents[0]), highlight=False)
     console.print(str(documents[0]["statement"]), highlight=False)
     for page in pages:
         console.print(f"Print-out: {page}", soft_wrap=True, highlight=False)

@@ -120,8 +120,16 @@ def professional(document: Document) -> dict[str, Any]:
         "merged": merged(options, bool(silent_text)),
         "drivers": "" if outlook is None else drivers(outlook),
         "course": visits,
+        "checked": checked(document),
         "rules_read": len([rule for rule in found["rules"] if not rule["rule"].startswith("flag_if")]),
     }
+
+
+def checked(document: Document) -> str:
+    """Say how far chances told with the same constants could be trusted; who will respond is never claimed."""
+    if document["checks"] is None:
+        return "Checks: predicted and observed responders were not compared with these constants."
+    return f"Checks: {document['checks']['text']}. That single responders can be told from others is not claimed."
 
 
 def facts(document: Document) -> Iterator[str]:
