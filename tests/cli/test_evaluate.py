@@ -98,3 +98,10 @@ def test_a_file_that_is_no_posterior_is_refused(tmp_path: Path) -> None:
     assert str(path) in run.stderr
     assert "is not a posterior" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_checks_need_no_candidate_and_simulate_nothing() -> None:
+    run = evaluate("--checks")
+    assert (run.returncode, run.stderr) == (0, "")
+    for part in ("each predicted without its own", "predicted of 100", "simulated persons"):
+        assert part in run.stdout

@@ -6,6 +6,7 @@ from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stemtrial.calibration.belief import belief
@@ -314,18 +315,70 @@ def test_harms_without_an_outlook_are_traced_too(disc):
     assert (row.table, load().harms[row.row - 1].value) == ("harms", pytest.approx(0.74))
 
 
-def test_every_leaf_of_a_document_can_be_traced(stop):
-    def leaves(data, path=""):
-        items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-        for key, value in items:
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-        if not isinstance(data, dict | list):
-            yield path
+def leaves(data, path=""):
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from leaves(value, f"{path}.{key}" if path else str(key))
+    if not isinstance(data, dict | list):
+        yield path, data
 
-    paths = list(leaves({"suitability": stop["suitability"], "record": stop["record"]}))
-    paths += list(leaves(stop["outlook"], "outlook"))[::40]
-    for path in paths:
-        assert explain(stop, path, load()).how
+
+GIVEN = ("record", "row", "assessed", "unmapped", "ignored_fields", "evidence_until", "outlook.person")
+"""What was read from the file or counted in the tables, and needs no further source."""
+
+SETTINGS = ("seed", "draws", "within", "effective_draws")
+
+
+@pytest.mark.parametrize("name", ["trial", "stop", "outside", "disc"])
+def test_any_number_leads_to_a_posterior_or_to_rows(name, request):
+    """A random sample of the numbers of a document, at least one of each kind of place."""
+    document = request.getfixturevalue(name)
+    numbers = [
+        path
+        for path, value in leaves(document)
+        if isinstance(value, int | float) and not isinstance(value, bool) and not path.startswith(GIVEN)
+    ]
+    kinds = {}
+    for path in np.random.default_rng(1).permutation(numbers):
+        kinds.setdefault(re.sub(r"\.\d+(?=\.|$)", "", str(path)).split(".", 3)[-1], []).append(str(path))
+    chosen = [path for paths in kinds.values() for path in paths[:2]][:250]
+    assert chosen
+    for path in chosen:
+        origin = explain(document, path, load())
+        assert origin.how != "the evaluation itself", path
+        setting = path.split(".")[-1] in SETTINGS and path.count(".") < 2
+        zero = path.startswith(("outlook.applicability.distance", "outlook.applicability.farther"))
+        assert setting or zero or origin.fingerprint or origin.rows or path.startswith("suitability"), path
+        for row in origin.rows:
+            assert getattr(load(), row.table)[row.row - 1].reference_id == row.reference_id
+
+
+def test_covariates_of_the_participants_lead_to_their_own_rows(outside):
+    standings = outside["outlook"]["applicability"]["standings"]
+    place = [standing["covariate"] for standing in standings].index("age")
+    origin = explain(outside, f"outlook.applicability.standings[{place}].high", load())
+    assert {row.table for row in origin.rows} == {"arms"}
+    assert all(load().arms[row.row - 1].age_mean is not None for row in origin.rows)
+    grade = [standing["covariate"] for standing in standings].index("grade")
+    rules = explain(outside, f"outlook.applicability.standings[{grade}].place", load()).rows
+    assert "include_if kl_grade in {2,3,4}" in {row.says for row in rules}
+
+
+def test_checks_are_quoted_with_their_own_constants_alone(trial):
+    made = {"text": "58 of 100 predicted, 52 observed", "left_out": {"outcome_rows": [1], "all": {
+        "predicted": 58.0, "observed": 52.0, "trials": 14}}, "simulated": {}}  # fmt: skip
+    known = json.loads(json.dumps(trial)) | {"checks": made}
+    _, _, (first, second) = sheets(known)
+    assert "Checks: 58 of 100 predicted, 52 observed" in first
+    assert "is not claimed" in first
+    assert "We would have said 58 of 100 get better. It was 52." in second
+    origin = explain(known, "checks.left_out.all.predicted", load())
+    assert (origin.fingerprint, [(row.table, row.row) for row in origin.rows]) == (
+        belief("knee_oa").fingerprint, [("outcomes", 1)],
+    )  # fmt: skip
+    _, _, (first, second) = sheets(known | {"checks": None})
+    assert "were not compared with these constants" in first
+    assert "past studies" not in second
 
 
 def test_a_wrong_field_is_told_with_its_neighbours(trial):
