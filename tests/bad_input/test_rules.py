@@ -56,6 +56,7 @@ def with_question(line: str, **changes: str) -> str:
         ("also_compare: [[saline, cells]]", ["multiplicity", "missing"]),
         ("also_compare: [[cells, saline]]\n  multiplicity: holm", ["asked already"]),
         ("multiplicity: holm", ["among one comparison"]),
+        ("covariance: toeplitz", ["no part of ancova", "analysis: mmrm"]),
         ("also_estimands: [treatment_policy]", ["analysed already"]),
         ("dose_response: {arms: [saline, cells, saline], candidates: [{shape: linear}], target: 5}",
          ["range over doses"]),

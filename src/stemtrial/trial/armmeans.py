@@ -8,6 +8,7 @@ from scipy.special import stdtr
 from stemtrial.trial.analysis import Comparison, _within
 from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.mmrm import fit
+from stemtrial.trial.mmrm_structures import structured
 from stemtrial.trial.plan import SMALL_SAMPLE, Plan
 from stemtrial.trial.stratified import stratified_contrasts
 
@@ -103,6 +104,11 @@ def contrasts(plan: Plan, arms: Sequence[ArmRecord], weights: np.ndarray) -> tup
     columns += [np.broadcast_to((member == i).astype(float), x.shape) for i in range(1, len(arms))]
     design = np.stack(columns, axis=2)
     full = np.concatenate([np.zeros((len(weights), 2)), weights[:, 1:]], axis=1)
+    if (structure := plan.trial.question.structure) != "unstructured":
+        fitted = [structured(y, design, here, w, SMALL_SAMPLE, structure) for w in full]
+        return tuple(
+            Comparison(c.estimate[:, main], c.se[:, main], c.df[:, main], c.p[:, main]) for c in fitted
+        )
     rows = max(1, _BLOCK // y[0].size)
     parts = []
     for first in range(0, len(y), rows):

@@ -1,4 +1,4 @@
-r"""Mixed model for repeated measures (MMRM) with an unstructured covariance, by REML, in every replicate at once.
+r"""Mixed model for repeated measures (MMRM), unstructured covariance in closed form, in every replicate at once.
 
 Every visit has its own intercept, treatment effects and slopes of the covariates; the covariance :math:`\Sigma` over
 visits is free. Where patients who leave do not come back (monotone missingness) nothing has to be iterated. Write
@@ -35,6 +35,8 @@ from scipy.special import stdtr
 from stemtrial.errors import InputError, Problem
 from stemtrial.trial.analysis import Comparison
 from stemtrial.trial.mmrm_scoring import SmallSample, pattern_codes, scored
+from stemtrial.trial.mmrm_structures import structured
+from stemtrial.trial.rules import Covariance
 
 _BLOCK = 1 << 21
 """Readings analysed at a time."""
@@ -121,10 +123,12 @@ def mmrm(
     seen: tuple[np.ndarray, np.ndarray],
     small_sample: SmallSample,
     covariates: np.ndarray | None = None,
+    structure: Covariance = "unstructured",
 ) -> Comparison:
     """Compare two arms at every visit by a mixed model for repeated measures, adjusted for baseline by visit.
 
-    In closed form where patients who leave do not come back, by Fisher scoring in the replicates where some do.
+    With an unstructured covariance in closed form where patients who leave do not come back, by Fisher scoring in the
+    replicates where some do, and with any other structure.
     A replicate counts as not possible where the readings before the first gaps do not suffice to start from.
 
     Parameters
@@ -137,6 +141,8 @@ def mmrm(
         Standard error and degrees of freedom, see :meth:`RepeatedMeasures.contrast`.
     covariates
         Further columns of the design, of both arms' patients in turn, (replicates, patients, columns).
+    structure
+        Of the covariance over visits.
 
     Returns
     -------
@@ -160,6 +166,8 @@ def mmrm(
     design = np.stack([np.ones_like(x), x, arm], axis=2)
     if covariates is not None:
         design = np.concatenate([design[:, :, :2], covariates, design[:, :, 2:]], axis=2)
+    if structure != "unstructured":
+        return structured(y, design, here, np.eye(design.shape[2])[-1], small_sample, structure)
     rows = max(1, _BLOCK // y[0].size)
     parts = [
         _compare(

@@ -2,8 +2,8 @@ r"""REML for repeated measures where readings are missing in between: Fisher sco
 
 The model is that of :mod:`stemtrial.trial.mmrm`. Patients enter through the cross-products of each pattern of missing
 visits, so an iteration costs the same for any number of patients. The covariance is linear in its parameters, the
-elements of :math:`\Sigma`; the correction follows Kenward & Roger (1997, *Biometrics* 53:983), and Satterthwaite's
-degrees of freedom take the observed information.
+elements of :math:`\Sigma` or fewer (:mod:`stemtrial.trial.mmrm_structures`); the correction follows Kenward & Roger
+(1997, *Biometrics* 53:983), and Satterthwaite's degrees of freedom take the observed information.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from stemtrial.trial.analysis import Comparison
+from stemtrial.trial.rules import Covariance
 
 SmallSample: TypeAlias = Literal["satterthwaite", "kenward_roger"]
 
@@ -23,6 +24,27 @@ _ITERATIONS, _TOLERANCE = 200, 1e-10
 def pattern_codes(seen: np.ndarray) -> np.ndarray:
     """Whole number that stands for the visits seen, (replicates, patients)."""
     return np.asarray(seen @ (1 << np.arange(seen.shape[2])))
+
+
+def basis(structure: Covariance, visits: int) -> np.ndarray:
+    """Return the fixed matrices whose weighted sum the covariance is, (parameters, visits, visits).
+
+    Examples
+    --------
+    >>> basis("compound_symmetry", 2).astype(int).tolist()
+    [[[1, 0], [0, 1]], [[0, 1], [1, 0]]]
+    """
+    place = np.arange(visits)
+    apart = np.abs(place[:, None] - place)
+    match structure:
+        case "compound_symmetry":
+            kinds = np.minimum(apart, 1)
+        case "toeplitz":
+            kinds = apart
+        case _:
+            low, high = np.minimum(place[:, None], place), np.maximum(place[:, None], place)
+            kinds = high * (high + 1) // 2 + low
+    return np.asarray(kinds == np.arange(kinds.max() + 1)[:, None, None], dtype=float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +121,7 @@ def scored(
     weights: np.ndarray,
     small_sample: SmallSample,
     start: np.ndarray,
+    structure: Covariance = "unstructured",
 ) -> Comparison:
     """Fit by REML, and test a combination of the design's columns at every visit.
 
@@ -112,6 +135,8 @@ def scored(
         As in :meth:`stemtrial.trial.mmrm.RepeatedMeasures.contrast`.
     start
         Covariance to start from, (replicates, visits, visits).
+    structure
+        Of the covariance over visits; the start has it.
 
     Returns
     -------
@@ -120,11 +145,8 @@ def scored(
     """
     data = Patterns.of(outcome, design, seen)
     visits = outcome.shape[2]
-    elements = np.array([(a, b) for a in range(visits) for b in range(a + 1)])
-    basis = np.zeros((len(elements), visits, visits))
-    basis[np.arange(len(elements)), elements[:, 0], elements[:, 1]] = 1
-    basis[np.arange(len(elements)), elements[:, 1], elements[:, 0]] = 1
-    vectors = basis.reshape(len(basis), -1)
+    matrices = basis(structure, visits)
+    vectors = matrices.reshape(len(matrices), -1)
     sigma, converged = start.copy(), np.zeros(len(start), bool)
     for _ in range(_ITERATIONS):
         state = _State.at(sigma, data)
@@ -137,7 +159,7 @@ def scored(
         pairs = (np.swapaxes(flat * data.n[:, :, None], 1, 2) @ flat).reshape(-1, *(visits,) * 4)
         pairs = pairs.transpose(0, 2, 3, 4, 1).reshape(-1, visits**2, visits**2)
         information = vectors @ pairs @ vectors.T / 2
-        step = np.einsum("ra,aij->rij", np.linalg.solve(information, score[:, :, None])[:, :, 0], basis)
+        step = np.einsum("ra,aij->rij", np.linalg.solve(information, score[:, :, None])[:, :, 0], matrices)
         for _ in range(30):
             outside = np.linalg.eigvalsh(sigma + step)[:, 0] <= 0
             if not outside.any():
@@ -148,21 +170,21 @@ def scored(
         converged = np.abs(step).max(axis=(1, 2)) < _TOLERANCE * scale
         if converged.all():
             break
-    return _tested(sigma, data, basis, weights, small_sample, converged)
+    return _tested(sigma, data, matrices, weights, small_sample, converged)
 
 
 def _tested(
     sigma: np.ndarray,
     data: Patterns,
-    basis: np.ndarray,
+    matrices: np.ndarray,
     weights: np.ndarray,
     small_sample: SmallSample,
     converged: np.ndarray,
 ) -> Comparison:
     """Contrast, standard error and degrees of freedom at every visit."""
     state = _State.at(sigma, data)
-    visits, columns, parameters = sigma.shape[1], len(weights), len(basis)
-    moved = state.inverse[:, :, None] @ basis
+    visits, columns, parameters = sigma.shape[1], len(weights), len(matrices)
+    moved = state.inverse[:, :, None] @ matrices
     sandwich = moved @ state.inverse[:, :, None]
     contrast = np.kron(np.eye(visits), weights)
     lever = contrast @ state.phi

@@ -308,10 +308,21 @@ class Plan:
         if repeated:
             joint = (
                 stratified_mmrm(
-                    (y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), (strata[0], strata[1]), SMALL_SAMPLE
+                    (y[0], y[1]),
+                    (x[0], x[1]),
+                    (seen[0], seen[1]),
+                    (strata[0], strata[1]),
+                    SMALL_SAMPLE,
+                    self.trial.question.structure,
                 )
                 if adjusted
-                else mmrm((y[0], y[1]), (x[0], x[1]), (seen[0], seen[1]), SMALL_SAMPLE)
+                else mmrm(
+                    (y[0], y[1]),
+                    (x[0], x[1]),
+                    (seen[0], seen[1]),
+                    SMALL_SAMPLE,
+                    structure=self.trial.question.structure,
+                )
             )
             return tuple(
                 Comparison(joint.estimate[:, v], joint.se[:, v], joint.df[:, v], joint.p[:, v])

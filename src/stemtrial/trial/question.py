@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from stemtrial.documents import Fault, Record, reject
 from stemtrial.mechanism.treatments import LONGEST_MONTHS
 from stemtrial.trial.rules import (
+    Covariance,
     DoseResponse,
     Factorial,
     Hypothesis,
@@ -43,6 +44,9 @@ class Question(Record):
         How intercurrent events such as rescue and stopping enter the effect (ICH E9 R1).
     analysis
         Method of the primary analysis.
+    covariance
+        Of the readings of a patient, with ``mmrm``: ``unstructured``, ``compound_symmetry`` (one variance, one
+        covariance) or ``toeplitz`` (one covariance for each number of visits apart); unstructured if left out.
     alpha, sides
         Significance level of the test, and whether it is one- or two-sided.
     hypothesis
@@ -77,6 +81,12 @@ class Question(Record):
     analysis: Annotated[Analysis, Field(description="primary analysis", examples=["ancova"])]
     alpha: Annotated[float, Field(gt=0, lt=0.5, description="significance level", examples=[0.05])]
     sides: Annotated[Literal[1, 2], Field(description="one- or two-sided test", examples=[2])]
+    covariance: Annotated[
+        Covariance | None,
+        Field(
+            description="covariance over visits, with `mmrm`; unstructured if left out", examples=["toeplitz"]
+        ),
+    ] = None
     hypothesis: Annotated[
         Hypothesis | None,
         Field(
@@ -148,6 +158,11 @@ class Question(Record):
         return (self.estimand, *self.also_estimands)
 
     @property
+    def structure(self) -> Covariance:
+        """Covariance over visits of a mixed model for repeated measures."""
+        return self.covariance or "unstructured"
+
+    @property
     def margin(self) -> Hypothesis:
         """What is to be shown."""
         return self.hypothesis or Hypothesis(kind="superiority", margin=0.0)
@@ -159,6 +174,9 @@ class Question(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Question":
+        if self.covariance is not None and self.analysis != "mmrm":
+            what, hint = f"is no part of {self.analysis}", "leave it out, or write `analysis: mmrm`"
+            reject([Fault(what, ("covariance",), hint=hint)])
         reject([*self._comparison_faults(), *self._look_faults()])
         return self
 

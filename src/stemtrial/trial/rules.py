@@ -12,6 +12,7 @@ SpendingName: TypeAlias = Literal[
 ]
 Multiplicity: TypeAlias = Literal["holm", "hochberg", "fixed_sequence", "bonferroni"]
 StopWhen: TypeAlias = Literal["all_decided", "main_decided", "any_shown"]
+Covariance: TypeAlias = Literal["unstructured", "compound_symmetry", "toeplitz"]
 Definition: TypeAlias = Literal["mcid", "thirty_percent", "fifty_percent", "omeract_oarsi"]
 Missing: TypeAlias = Literal["non_responder", "left_out"]
 Shape: TypeAlias = Literal["linear", "log_linear", "emax", "sigmoid"]

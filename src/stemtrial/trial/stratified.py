@@ -8,6 +8,7 @@ from scipy.special import stdtr
 from stemtrial.trial.analysis import Comparison
 from stemtrial.trial.mmrm import mmrm
 from stemtrial.trial.mmrm_scoring import SmallSample
+from stemtrial.trial.rules import Covariance
 
 FEWEST = 4
 """Patients seen at the last visit below which a stratum is pooled with the largest by a repeated-measures analysis."""
@@ -141,12 +142,13 @@ def stratified_mmrm(
     seen: tuple[np.ndarray, np.ndarray],
     strata: tuple[np.ndarray, np.ndarray],
     small_sample: SmallSample,
+    structure: Covariance = "unstructured",
 ) -> Comparison:
     """Compare two arms at every visit by :func:`stemtrial.trial.mmrm.mmrm` with an effect of each stratum by visit.
 
     Parameters
     ----------
-    outcome, baseline, seen, small_sample
+    outcome, baseline, seen, small_sample, structure
         As there.
     strata
         Of the comparator and of the experimental arm, (replicates, patients).
@@ -167,7 +169,7 @@ def stratified_mmrm(
                 seen[1][:, rows],
             ),
         )
-        part = mmrm(y, x, here, small_sample, columns)
+        part = mmrm(y, x, here, small_sample, columns, structure)
         for name, values in found.items():
             values[rows] = getattr(part, name)
     return Comparison(found["estimate"], found["se"], found["df"], found["p"])
