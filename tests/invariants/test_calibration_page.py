@@ -67,6 +67,7 @@ def test_drawings_are_whole_and_described(fit):
 def test_numbers_on_the_page_are_those_of_the_document(document, html):
     for s in document["held_out"]["scores"]:
         assert f"{number(s['crps'], 2)} ({number(s['crps_se'], 2)})" in html
+        assert f"{number(s['crps_by_trial'], 2)} ± {number(s['crps_by_trial_se'], 2)}" in html
         for c in s["coverage"]:
             assert percent(c["share"]) in html
     for s in document["structures"]:
@@ -141,16 +142,17 @@ def test_what_leave_one_out_found_can_be_shown(document):
 
 
 def test_the_summary_says_who_won_and_what_failed(document):
-    assert any(
-        "CRPS of 7.40 points is better than the 7.90" in text for text in findings(parse_fit(document))
-    )
+    """By the mean over trials, with the standard error and interval of the difference."""
+    said = " ".join(findings(parse_fit(document)))
+    assert "CRPS of 7.00 points is better than the 7.50" in said
+    assert "(time course), by −0.50 ± 0.30 (95 % interval −1.10 to 0.10, within noise)" in said
     made = copy.deepcopy(document)
     for s in made["held_out"]["scores"]:
         if s["predictor"] == "mechanism":
-            s["crps"] = 9.5
+            s["crps_by_trial"] = 9.5
     made["diagnostics"][0]["met"] = False
     said = " ".join(findings(parse_fit(made)))
-    assert "CRPS of 9.50 points is worse than the 7.90" in said
+    assert "CRPS of 9.50 points is worse than the 7.50" in said
     assert "did not converge, so nothing below can be relied on: Largest R-hat 1.004" in said
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from models.made_arms import arm, reading
 from stemtrial.calibration import holdout, scores
@@ -78,7 +79,11 @@ def test_scores_of_known_predictions():
     assert (arms.predictor, arms.against, arms.kind) == ("good", "poor", "arm")
     assert arms.crps == pytest.approx(good.crps - poor.crps)
     assert arms.q975 < 0
+    assert arms.crps_by_trial == pytest.approx(good.crps_by_trial - poor.crps_by_trial)
+    assert found.against_best("good", "arm") is arms
     assert contrasts.crps == pytest.approx(0.0, abs=1e-9)
+    # A single trial has a contrast: its mean has no standard error.
+    assert (contrasts.se_by_trial, contrasts.q025_by_trial) == (None, None)
 
 
 def test_standard_error_over_trials_is_that_of_trial_means():
@@ -87,7 +92,35 @@ def test_standard_error_over_trials_is_that_of_trial_means():
     arms = [arm(f"t{i}", "a", "saline", [reading(3.0, v)]) for i, v in enumerate(rng.normal(-20, 8, 40))]
     found = holdout.leave_one_trial_out(arms, {"x": flat(-20, 5.0)}, draws=200, seed=1, bootstrap=4000)
     errors = np.array([h.draws["x"].mean() - h.observed for h in found.held])
-    assert found.of("x", "arm").bias_se == pytest.approx(errors.std() / 40**0.5, rel=0.06)
+    own = found.of("x", "arm")
+    assert own.bias_se == pytest.approx(errors.std() / 40**0.5, rel=0.06)
+    assert own.bias_by_trial == pytest.approx(own.bias)
+    assert own.bias_by_trial_se == pytest.approx(stats.sem(errors))
+
+
+def test_a_trial_with_many_rows_weighs_as_much_as_one_with_few():
+    """Against SciPy's interval of the mean of the trials' means."""
+    rng = np.random.default_rng(5)
+    arms = [
+        arm(f"t{i}", "a", "saline", [reading(m, v) for m, v in enumerate(rng.normal(-20, 8, n), 1)])
+        for i, n in enumerate((1, 2, 12, 3, 1))
+    ]
+    models = {"x": flat(-20, 5.0), "y": flat(-14, 5.0), "z": flat(-21, 4.0)}
+    found = holdout.leave_one_trial_out(arms, models, draws=100, seed=1, bootstrap=50)
+    crps = {}
+    for name in models:
+        draws = np.column_stack([h.draws[name] for h in found.held])
+        each = scores.crps(draws, np.array([h.observed for h in found.held]), fair=True)
+        trials = np.array([h.trial_id for h in found.held])
+        crps[name] = np.array([each[trials == f"t{i}"].mean() for i in range(5)])
+        assert found.of(name, "arm").crps_by_trial == pytest.approx(crps[name].mean())
+        assert found.of(name, "arm").crps_by_trial_se == pytest.approx(stats.sem(crps[name]))
+    best = found.against_best("x", "arm")
+    assert best.against == min("yz", key=lambda name: crps[name].mean())
+    gap = crps["x"] - crps[best.against]
+    assert (best.crps_by_trial, best.se_by_trial) == pytest.approx((gap.mean(), stats.sem(gap)))
+    expected = stats.t.interval(0.95, 4, gap.mean(), stats.sem(gap))
+    assert (best.q025_by_trial, best.q975_by_trial) == pytest.approx(expected)
 
 
 def test_finished_trials_are_kept_and_only_the_same_are_used(tmp_path):

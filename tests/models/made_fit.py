@@ -64,7 +64,8 @@ def score(predictor, kind, rows, shares, crps, bias):
     ]  # fmt: skip
     return {"predictor": predictor, "kind": kind, "trials": 30, "rows": rows, "coverage": coverage,
             "coverage_by_trial": [0.51, 0.8, 0.94], "crps": crps, "crps_se": 0.7, "crps_by_trial": crps - 0.4,
-            "bias": bias, "bias_se": 1.4}  # fmt: skip
+            "crps_by_trial_se": 0.8, "bias": bias, "bias_se": 1.4, "bias_by_trial": bias + 0.1,
+            "bias_by_trial_se": 1.5}  # fmt: skip
 
 
 def made_fit(seed=1):
@@ -87,8 +88,9 @@ def made_fit(seed=1):
             pit.append({"predictor": name, "kind": kind, "values": values.tolist()})
         for name, crps, *_ in predictors[:2]:
             differences.append(
-                {"predictor": "mechanism", "against": name, "kind": kind, "crps": 7.4 - crps, "q025": -2.0,
-                 "q975": 0.2, "crps_by_trial": -0.5, "se_by_trial": 0.3}
+                {"predictor": "mechanism", "against": name, "kind": kind, "crps": 7.4 - crps, "se": 0.6,
+                 "q025": -2.0, "q975": 0.2, "crps_by_trial": 7.4 - crps, "se_by_trial": 0.3,
+                 "q025_by_trial": 6.8 - crps, "q975_by_trial": 8.0 - crps}
             )  # fmt: skip
     ranks = {symbol: rng.integers(0, 100, 200).tolist() for symbol, *_ in CONSTANTS}
     ranks["k_B"] = np.minimum(np.array(ranks["k_B"]) + 12, 99).tolist()

@@ -2,7 +2,8 @@
 
 Any model takes part that can be called as a :class:`Predictor`; all see the same training arms and are asked the same
 rows. A contrast is an arm minus the trial's comparator at an equal month, in the same unit, so that a baseline that
-the arms share drops out. Trials, not rows, are independent: standard errors come from resampling trials.
+the arms share drops out. Trials, not rows, are independent: a model is judged by the mean over trials of each trial's
+mean ("by trial"); means over rows ("by row") stand beside it, with standard errors from resampling whole trials.
 """
 
 import hashlib
@@ -85,18 +86,20 @@ class Held:
 
 @dataclass(frozen=True)
 class Score:
-    """Quality of a predictor over arms or over contrasts; rows weigh equally where nothing else is said.
+    """Quality of a predictor over arms or over contrasts, with trials and with rows weighing equally.
 
     Attributes
     ----------
-    coverage
-        At 50, 80 and 95 %.
+    coverage, coverage_by_trial
+        At 50, 80 and 95 %: share of rows; mean over trials of the share of a trial's rows.
     crps, crps_se
-        Mean fair CRPS in points, with its standard error over trials; lower is better.
-    crps_by_trial, coverage_by_trial
-        The same with trials weighing equally, so that a trial with many visits counts once.
+        Mean fair CRPS over rows in points, with its standard error over trials; lower is better.
+    crps_by_trial, crps_by_trial_se
+        Mean over trials of each trial's mean, with its standard error (``None`` for a single trial).
     bias, bias_se
-        Mean of prediction minus observation.
+        Mean of prediction minus observation over rows.
+    bias_by_trial, bias_by_trial_se
+        Mean over trials of each trial's mean.
     mean_width
         Mean width of the 95 % intervals, points.
     trials, rows
@@ -109,9 +112,12 @@ class Score:
     crps: float
     crps_se: float
     crps_by_trial: float
+    crps_by_trial_se: float | None
     coverage_by_trial: tuple[float, ...]
     bias: float
     bias_se: float
+    bias_by_trial: float
+    bias_by_trial_se: float | None
     mean_width: float
     trials: int
     rows: int
@@ -119,9 +125,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean CRPS of one predictor minus that of another on the same rows, with its bootstrap interval over trials.
+    """Mean CRPS of one predictor minus that of another on the same rows: below 0 the first is better.
 
-    ``crps_by_trial`` and ``se_by_trial`` let trials weigh equally instead of rows.
+    Attributes
+    ----------
+    crps, se, q025, q975
+        Rows weighing equally, with standard error and 95 % interval from resampling trials.
+    crps_by_trial, se_by_trial, q025_by_trial, q975_by_trial
+        Mean over trials of each trial's mean difference, with its standard error and Student's 95 % interval: what a
+        verdict rests on, because trials are independent and rows are not; ``None`` for a single trial.
     """
 
     predictor: str
@@ -132,7 +144,9 @@ class Difference:
     q025: float
     q975: float
     crps_by_trial: float
-    se_by_trial: float
+    se_by_trial: float | None
+    q025_by_trial: float | None
+    q975_by_trial: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +168,11 @@ class LeftOutTrials:
     def of(self, predictor: str, kind: Kind) -> Score:
         """Return the score of a predictor."""
         return next(s for s in self.scores if (s.predictor, s.kind) == (predictor, kind))
+
+    def against_best(self, predictor: str, kind: Kind) -> Difference:
+        """Return the difference of a predictor from the best of those named after it, trials weighing equally."""
+        others = [d for d in self.differences if (d.predictor, d.kind) == (predictor, kind)]
+        return min(others, key=lambda d: self.of(d.against, kind).crps_by_trial)
 
     def pit(self, predictor: str, kind: Kind, seed: int = 0) -> np.ndarray:
         """Probability integral transform of every row of a kind, (rows,)."""
@@ -314,10 +333,8 @@ def summarise(
         names = list(dict.fromkeys(row.trial_id for row in rows))
         member = np.array([names.index(row.trial_id) for row in rows])
         resampled = _resample(member, len(names), bootstrap, seed)
-        once = np.arange(len(names))
-        resampled_trials = _resample(once, len(names), bootstrap, seed)
 
-        def by_trial_mean(values: np.ndarray, member: np.ndarray = member) -> np.ndarray:
+        def of_trials(values: np.ndarray, member: np.ndarray = member) -> np.ndarray:
             result: np.ndarray = np.bincount(member, weights=values) / np.bincount(member)
             return result
 
@@ -327,6 +344,7 @@ def summarise(
             crps = points[predictor] = scores.crps(draws, observed, fair=True)
             errors = scores.bias(draws, observed)
             hits = [scores.inside(draws, observed, level) for level in scores.LEVELS]
+            own_crps, own_errors = scores.mean(of_trials(crps)), scores.mean(of_trials(errors))
             results.append(
                 Score(
                     predictor,
@@ -334,10 +352,13 @@ def summarise(
                     scores.coverage(draws, observed),
                     crps=float(crps.mean()),
                     crps_se=float(resampled(crps).std()),
-                    crps_by_trial=float(by_trial_mean(crps).mean()),
-                    coverage_by_trial=tuple(float(by_trial_mean(hit).mean()) for hit in hits),
+                    crps_by_trial=own_crps.value,
+                    crps_by_trial_se=own_crps.se,
+                    coverage_by_trial=tuple(float(of_trials(hit).mean()) for hit in hits),
                     bias=float(errors.mean()),
                     bias_se=float(resampled(errors).std()),
+                    bias_by_trial=own_errors.value,
+                    bias_by_trial_se=own_errors.se,
                     mean_width=float(np.subtract(*np.quantile(draws, [0.975, 0.025], axis=0)).mean()),
                     trials=len(names),
                     rows=len(rows),
@@ -345,7 +366,7 @@ def summarise(
             )
         for one, other in combinations(predictors, 2):
             gap = points[one] - points[other]
-            means, gap_by_trial = resampled(gap), by_trial_mean(gap)
+            means, own = resampled(gap), scores.mean(of_trials(gap))
             low, high = np.quantile(means, [0.025, 0.975])
             differences.append(
                 Difference(
@@ -356,8 +377,10 @@ def summarise(
                     se=float(means.std()),
                     q025=float(low),
                     q975=float(high),
-                    crps_by_trial=float(gap_by_trial.mean()),
-                    se_by_trial=float(resampled_trials(gap_by_trial).std()),
+                    crps_by_trial=own.value,
+                    se_by_trial=own.se,
+                    q025_by_trial=own.low,
+                    q975_by_trial=own.high,
                 )
             )
     return LeftOutTrials(tuple(held), tuple(results), tuple(differences))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, chdtrc, gammaln, logsumexp, ndtr, ndtri, xlog1py, xlogy
+from scipy.special import bdtr, bdtrc, chdtrc, gammaln, logsumexp, ndtr, ndtri, stdtrit, xlog1py, xlogy
 
 from stemtrial.errors import InputError, Problem
 
@@ -135,6 +135,33 @@ def bias(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
     draws, observed = _paired(draws, observed)
     result: np.ndarray = draws.mean(axis=0) - observed
     return result
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its standard error and Student's 95 % interval, which one value alone does not have."""
+
+    value: float
+    se: float | None
+    low: float | None
+    high: float | None
+
+
+def mean(values: np.ndarray) -> Mean:
+    """Mean of independent values, (n,), such as those of trials.
+
+    Examples
+    --------
+    >>> found = mean(np.array([1.0, 2.0, 3.0]))
+    >>> [round(x, 3) for x in (found.value, found.se, found.low, found.high)]
+    [2.0, 0.577, -0.484, 4.484]
+    """
+    n, middle = len(values), float(np.mean(values))
+    if n < 2:
+        return Mean(middle, None, None, None)
+    se = float(np.std(values, ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, 0.975)) * se
+    return Mean(middle, se, middle - half, middle + half)
 
 
 def pit(draws: np.ndarray, observed: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -21,7 +21,7 @@ from stemtrial.calibration.credibility import Check
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fit import Fit
 from stemtrial.calibration.fitmodel import FitModel
-from stemtrial.calibration.holdout import LeftOutTrials, Predictor, leave_one_trial_out
+from stemtrial.calibration.holdout import Difference, LeftOutTrials, Predictor, leave_one_trial_out
 from stemtrial.calibration.mixture import shares
 from stemtrial.calibration.observed import Asked
 from stemtrial.calibration.prediction import predict
@@ -35,7 +35,7 @@ MECHANISM = "mechanism"
 """Name of the model among the predictors."""
 
 HONEST = {0.5: (0.40, 0.60), 0.95: (0.90, 0.99)}
-"""Coverage on trials left out that counts as honest, by level."""
+"""Coverage on trials left out that counts as honest, by level, with trials weighing equally."""
 
 UNIFORM = 0.05
 """Smallest accepted p-value of simulation-based calibration, all quantities together."""
@@ -308,8 +308,8 @@ def left_out(
     progress
         Called with trials done, in all, and the trial just done.
     """
-    predictors = {name: cast(Predictor, refitted(fit)) for name, fit in FITS.items()}
-    predictors[MECHANISM] = mechanism
+    baselines = {name: cast(Predictor, refitted(fit)) for name, fit in FITS.items()}
+    predictors: dict[str, Predictor] = {MECHANISM: mechanism, **baselines}
     return leave_one_trial_out(
         arms, predictors, draws=draws, seed=seed, folder=folder, key=key, progress=progress
     )
@@ -372,42 +372,53 @@ def checks(
 def _left_out_checks(
     held_out: LeftOutTrials, refits: Sequence[Refitted], unreliable: Sequence[str]
 ) -> dict[str, Check]:
-    kinds = [s.kind for s in held_out.scores if s.predictor == MECHANISM]
-    own = [held_out.of(MECHANISM, kind) for kind in kinds]
+    own = [s for s in held_out.scores if s.predictor == MECHANISM]
+    best = [held_out.against_best(MECHANISM, score.kind) for score in own]
     honest = all(
-        low <= c.share <= high
-        for score in own for c in score.coverage if c.level in HONEST for low, high in [HONEST[c.level]]
-    )  # fmt: skip
+        HONEST[level][0] <= share <= HONEST[level][1]
+        for score in own
+        for level, share in zip(scores.LEVELS, score.coverage_by_trial, strict=True)
+        if level in HONEST
+    )
     said = "; ".join(
         f"{score.kind}s: "
-        + ", ".join(f"{100 * c.level:.0f} % held {100 * c.share:.0f} %" for c in score.coverage)
+        + ", ".join(
+            f"{100 * c.level:.0f} % held {100 * share:.0f} % by trial, {100 * c.share:.0f} % by row"
+            for c, share in zip(score.coverage, score.coverage_by_trial, strict=True)
+        )
         for score in own
     )
     doubtful = sum(r.r_hat_max > REFIT_R_HAT or bool(r.divergences) for r in refits)
     said += f"; {len(refits)} refits" + (f", {doubtful} of them not converged" if doubtful else "")
     if unreliable and not refits:
         said += f"; {len(unreliable)} trials reweighted beyond the Pareto threshold and not refitted"
-    accuracy, no_worse = [], True
-    for score in own:
-        best = min(
-            (s for s in held_out.scores if s.kind == score.kind and s.predictor != MECHANISM),
-            key=lambda s: s.crps,
-        )
-        accuracy.append(
-            f"{score.kind}s: CRPS {score.crps:.2f} against {best.crps:.2f} of the {best.predictor}, "
-            f"bias {score.bias:+.2f}"
-        )
-        no_worse = no_worse and score.crps <= best.crps
+    accuracy = "; ".join(
+        f"{score.kind}s, {score.trials} trials: CRPS {score.crps_by_trial:.2f} by trial ({score.crps:.2f} by row), "
+        f"{difference(gap)}; bias {score.bias_by_trial:+.2f}"
+        for score, gap in zip(own, best, strict=True)
+    )
     return {
         "held_out_coverage": Check(
             "met" if honest and not doubtful else "not met",
             said,
-            "50 % held 40 to 60 %, 95 % held 90 to 99 %",
+            "by trial 50 % held 40 to 60 %, 95 % held 90 to 99 %",
         ),
         "held_out_accuracy": Check(
-            "met" if no_worse else "not met", "; ".join(accuracy), "CRPS no worse than the better baseline"
+            "met" if all(gap.crps_by_trial <= 0 for gap in best) else "not met",
+            accuracy,
+            "CRPS by trial no worse than that of the better baseline",
         ),
     }
+
+
+def difference(gap: Difference) -> str:
+    """Say by how much one model's CRPS differs from another's, both ways, and how sure that is."""
+    interval = (
+        ""
+        if gap.se_by_trial is None or gap.q025_by_trial is None or gap.q975_by_trial is None
+        else f" ± {gap.se_by_trial:.2f} (95 % interval {gap.q025_by_trial:+.2f} to {gap.q975_by_trial:+.2f})"
+    )
+    return f"less {gap.against} {gap.crps_by_trial:+.2f}{interval}, by row {gap.crps:+.2f} ± {gap.se:.2f}"
 
 
 def to_dict(

@@ -216,20 +216,26 @@ def write(
 
 def show(held_out: "LeftOutTrials", mechanism: str, document: dict[str, Any]) -> None:
     """Print coverage and accuracy on trials left out, and what the record says."""
+    from stemtrial.calibration.validation import difference
     from stemtrial.cli.terminal import console, heading, print_table
 
     view = console()
     view.print(document["label"])
     heading(view, "Each trial predicted from all others (baselines first)")
     ordered = sorted(held_out.scores, key=lambda s: (s.kind, s.predictor == mechanism))
-    print_table(
-        view, ("predicted", "model", "rows>", "50 %>", "80 %>", "95 %>", "CRPS>", "bias>", "95 % width>"),
-        [
-            (f"{s.kind}s", s.predictor, f"{s.rows} of {s.trials} trials",
-             *(f"{100 * c.share:.0f} %" for c in s.coverage), f"{s.crps:.2f}", f"{s.bias:+.2f}", f"{s.mean_width:.1f}")
-            for s in ordered
-        ],
-    )  # fmt: skip
+    lines = []
+    for s in ordered:
+        se = "" if s.crps_by_trial_se is None else f" ± {s.crps_by_trial_se:.2f}"
+        lines += [
+            (f"{s.kind}s", s.predictor, f"{s.trials} trials", *(f"{100 * x:.0f} %" for x in s.coverage_by_trial),
+             f"{s.crps_by_trial:.2f}{se}", f"{s.bias_by_trial:+.2f}"),
+            ("", "", f"{s.rows} rows", *(f"{100 * c.share:.0f} %" for c in s.coverage),
+             f"{s.crps:.2f} ± {s.crps_se:.2f}", f"{s.bias:+.2f}"),
+        ]  # fmt: skip
+    print_table(view, ("predicted", "model", "mean over", "50 %>", "80 %>", "95 %>", "CRPS>", "bias>"), lines)
+    for kind in dict.fromkeys(s.kind for s in ordered):
+        gap = held_out.against_best(mechanism, kind)
+        view.print(f"CRPS of {kind}s: {mechanism} {difference(gap)}.")
     heading(view, "Credibility")
     items = [item for section in ("verification", "validation") for item in document["credibility"][section]]
     print_table(view, ("item", "verdict", "result"), [(i["title"], i["verdict"], i["result"]) for i in items])

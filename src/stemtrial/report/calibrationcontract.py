@@ -112,8 +112,11 @@ class HeldOutScore(Document):
     crps: float
     crps_se: float
     crps_by_trial: float
+    crps_by_trial_se: float | None
     bias: float
     bias_se: float
+    bias_by_trial: float
+    bias_by_trial_se: float | None
 
 
 class HeldOutDifference(Document):
@@ -123,10 +126,13 @@ class HeldOutDifference(Document):
     against: str
     kind: Literal["arm", "contrast"]
     crps: float
+    se: float
     q025: float
     q975: float
     crps_by_trial: float
-    se_by_trial: float
+    se_by_trial: float | None
+    q025_by_trial: float | None
+    q975_by_trial: float | None
 
 
 class Transforms(Document):

@@ -29,7 +29,7 @@ from stemtrial.report.templating import templates
 from stemtrial.report.wording import interval, number, percent
 
 HONEST = {0.5: (0.40, 0.60), 0.95: (0.90, 0.99)}
-"""Coverage on trials left out that counts as honest, by nominal level."""
+"""Coverage on trials left out that counts as honest with trials weighing equally, by nominal level."""
 
 
 class Part(NamedTuple):
@@ -77,19 +77,17 @@ def findings(fit: Fit) -> tuple[str, ...]:
         own = _own(fit.held_out, kind)
         if own is None:
             continue
-        shares = ", ".join(f"{percent(c.level)} intervals held {percent(c.share)}" for c in own.coverage)
-        equal = ", ".join(percent(x) for x in own.coverage_by_trial)
-        by_rows, by_trials = honest(own)
-        verdict = (
-            "honest by the limits set"
-            if by_rows and by_trials
-            else "not honest by the limits set"
-            if not (by_rows or by_trials)
-            else f"honest by the limits set only when {'rows' if by_rows else 'trials'} weigh equally"
+        shares = ", ".join(
+            f"{percent(c.level)} intervals held {percent(x)}"
+            for c, x in zip(own.coverage, own.coverage_by_trial, strict=True)
         )
+        by_rows, by_trials = honest(own)
+        verdict = "honest by the limits set" if by_trials else "not honest by the limits set"
+        rows = ", ".join(percent(c.share) for c in own.coverage)
+        but = "" if by_rows == by_trials else ", which alone would " + ("be" if by_rows else "not be")
         said.append(
-            f"On trials left out ({words}, {own.rows} in {own.trials} trials) {shares}; with trials weighing equally "
-            f"{equal}: {verdict}. {_against(fit.held_out, own)}"
+            f"On trials left out ({words}, {own.rows} in {own.trials} trials), trials weighing equally, {shares}: "
+            f"{verdict} (rows weighing equally {rows}{but}). {_against(fit.held_out, own)}"
         )
     return tuple(said)
 
@@ -120,12 +118,31 @@ def _against(held_out: HeldOut, own: HeldOutScore) -> str:
     others = [s for s in held_out.scores if s.kind == own.kind and s.predictor != held_out.mechanism]
     if not others:
         return "No baseline was compared."
-    best = min(others, key=lambda s: s.crps)
-    word = "better than" if own.crps < best.crps else "as good as" if own.crps == best.crps else "worse than"
-    return (
-        f"Its CRPS of {number(own.crps, 2)} points is {word} the {number(best.crps, 2)} of the better statistical "
-        f"baseline ({best.predictor})."
+    best = min(others, key=lambda s: s.crps_by_trial)
+    gap = own.crps_by_trial - best.crps_by_trial
+    word = "better than" if gap < 0 else "as good as" if gap == 0 else "worse than"
+    said = (
+        f"Its CRPS of {number(own.crps_by_trial, 2)} points is {word} the {number(best.crps_by_trial, 2)} of the "
+        f"better statistical baseline ({best.predictor})"
     )
+    found = next(
+        (d for d in held_out.differences
+         if (d.predictor, d.against, d.kind) == (held_out.mechanism, best.predictor, own.kind)),
+        None,
+    )  # fmt: skip
+    if found is None or found.se_by_trial is None:
+        return f"{said}."
+    low, high = found.q025_by_trial, found.q975_by_trial
+    assert low is not None
+    assert high is not None
+    noise = ", within noise" if low <= 0 <= high else ""
+    return (
+        f"{said}, by {_plus_minus(gap, found.se_by_trial)} (95 % interval {interval(low, high, 2)}{noise})."
+    )
+
+
+def _plus_minus(value: float, se: float | None) -> str:
+    return number(value, 2) if se is None else f"{number(value, 2)} ± {number(se, 2)}"
 
 
 def parts(fit: Fit) -> tuple[Part, ...]:
@@ -178,8 +195,8 @@ def _left_out(fit: Fit) -> Part:
     words = {"arm": "arms", "contrast": "contrasts"}
     baselines_first = sorted(held_out.scores, key=lambda s: (s.kind, s.predictor == held_out.mechanism))
     by_rows = Table(
-        "Each trial predicted from all others, rows weighing equally: coverage (95 % Wilson interval), CRPS and bias "
-        "in points (standard error over trials); lower CRPS is better",
+        "The same with rows weighing equally, so that a trial with many visits counts much: coverage (95 % Wilson "
+        "interval, as if rows were independent), CRPS and bias (standard error over trials)",
         ("Predicted", "Model", "Rows (trials)", "50 %", "80 %", "95 %", "CRPS", "Bias"),
         tuple(
             (
@@ -195,29 +212,36 @@ def _left_out(fit: Fit) -> Part:
         keys=2,
     )
     by_trials = Table(
-        "The same with trials weighing equally, so that a trial with many visits counts once",
-        ("Predicted", "Model", "50 %", "80 %", "95 %", "CRPS"),
+        "Each trial predicted from all others, trials weighing equally: mean over trials of each trial's coverage, "
+        "CRPS and bias in points (± standard error); lower CRPS is better",
+        ("Predicted", "Model", "Trials", "50 %", "80 %", "95 %", "CRPS", "Bias"),
         tuple(
             (
                 words[s.kind],
                 s.predictor,
+                str(s.trials),
                 *(percent(x) for x in s.coverage_by_trial),
-                number(s.crps_by_trial, 2),
+                _plus_minus(s.crps_by_trial, s.crps_by_trial_se),
+                _plus_minus(s.bias_by_trial, s.bias_by_trial_se),
             )
             for s in baselines_first
         ),
         keys=2,
     )
     differences = Table(
-        "Difference of CRPS on the same rows (below 0: the first is better), with 95 % bootstrap interval over trials",
-        ("Predicted", "Models", "Difference", "95 % interval", "Trials equal (SE)"),
+        "Difference of CRPS on the same rows, below 0 where the first is better: by trial (± standard error, Student's "
+        "interval) and by row (bootstrap over trials)",
+        ("Predicted", "Models", "By trial", "95 % interval", "By row", "95 % interval"),
         tuple(
             (
                 words[d.kind],
                 f"{d.predictor} minus {d.against}",
-                number(d.crps, 2),
+                _plus_minus(d.crps_by_trial, d.se_by_trial),
+                "one trial"
+                if d.q025_by_trial is None or d.q975_by_trial is None
+                else interval(d.q025_by_trial, d.q975_by_trial, 2),
+                _plus_minus(d.crps, d.se),
                 interval(d.q025, d.q975, 2),
-                f"{number(d.crps_by_trial, 2)} ({number(d.se_by_trial, 2)})",
             )
             for d in held_out.differences
         ),
@@ -227,7 +251,7 @@ def _left_out(fit: Fit) -> Part:
         "left-out",
         title,
         (),
-        (by_rows, by_trials, differences),
+        (by_trials, by_rows, differences),
         transforms(held_out) if held_out.pit else None,
     )
 
