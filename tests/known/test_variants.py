@@ -15,7 +15,7 @@ from stemtrial.calibration.posterior import TRIAL_LEVEL, model_fingerprint, read
 from stemtrial.calibration.published import published_arms
 from stemtrial.calibration.release import LEAST_LEARNED, LEAST_TRIALS, blinded_contrasts, trials_needed
 from stemtrial.calibration.standard import LEARNED, learned_of, sampled
-from stemtrial.calibration.variants import variant
+from stemtrial.calibration.variants import NOT_RELEASED, variant
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS
@@ -151,8 +151,15 @@ def test_a_fit_of_discs_has_both_kinds_of_arms():
 
 def test_discs_have_too_few_blinded_contrasts():
     evidence = load()
-    discs = blinded_contrasts(arms_to_fit(evidence, "disc_degeneration", None, only=False)[0].arms)
+    arms = arms_to_fit(evidence, "disc_degeneration", None, only=False)[0]
+    discs = blinded_contrasts(arms.arms)
     assert discs == ("levi_2025",)
+    said = NOT_RELEASED["disc_degeneration"]
+    assert f"fitted to {len(arms.trials)} trials" in said
+    assert (
+        f"{len(discs)} blinded trial compares cells with a sham or placebo ({LEAST_TRIALS} are wanted)"
+        in said
+    )
     assert len(discs) < LEAST_TRIALS <= len(blinded_contrasts(published_arms(evidence, "knee_oa").arms))
 
 
