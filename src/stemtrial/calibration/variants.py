@@ -17,8 +17,8 @@ from stemtrial.mechanism.parameters import Parameter, registry
 from stemtrial.mechanism.treatments import Indication
 
 NOT_RELEASED: Mapping[str, str] = {
-    "disc_degeneration": "was fitted to 17 trials of discs and back pain and failed its checks: 1 blinded trial compares "
-    "cells with a sham or placebo (3 are wanted), and the effect of cells stayed at its prior"
+    "disc_degeneration": "was fitted to 17 trials of discs and back pain and failed its checks: 1 blinded trial "
+    "compares cells with a sham or placebo (3 are wanted), and the effect of cells stayed at its prior"
 }
 """Indications without a posterior in the package, and why."""
 

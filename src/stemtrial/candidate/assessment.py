@@ -263,7 +263,7 @@ def person_of(record: Candidate) -> "Person | str":
     from stemtrial.candidate.person import LIMITS, Person
 
     if record.indication != "knee_oa":
-        return "No numbers: the model of the disc has not been fitted to trials of discs."
+        return "No numbers: the model of the disc was fitted to trials of discs and failed its checks."
     limitation = record.limitation
     numbers: dict[str, Any] = {
         "age": record.age,

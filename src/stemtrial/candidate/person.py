@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from stemtrial.calibration.variants import NOT_RELEASED
 from stemtrial.candidate.participants import Participants
 from stemtrial.draws import Stream, normals, uniforms
 from stemtrial.errors import InputError, Problem
@@ -88,7 +89,7 @@ class Person:
     def __post_init__(self) -> None:
         problems = []
         if self.indication != "knee_oa":
-            what = "cannot be simulated: the disc variant of the model has not been fitted to disc trials"
+            what = "cannot be simulated: the model " + NOT_RELEASED.get(self.indication, "is for the knee")
             problems.append(Problem(what, field="indication", value=self.indication, allowed="knee_oa"))
         for field, (low, high) in LIMITS.items():
             value = getattr(self, field)

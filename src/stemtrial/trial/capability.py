@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from stemtrial.calibration.variants import NOT_RELEASED
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.treatments import PRP_HAS_NO_INPUT, Cells
 from stemtrial.trial.protocol import Trial
@@ -19,10 +20,11 @@ def unavailable(trial: Trial) -> Iterator[Problem]:
     """
     if trial.indication != "knee_oa":
         yield Problem(
-            "cannot be simulated: the disc variant of the model has not been fitted to disc trials",
+            f"cannot be simulated: the model of it {NOT_RELEASED[trial.indication]}",
             field="indication",
             value=trial.indication,
             allowed="knee_oa",
+            hint="see the limits in the documentation; `stemtrial fit --arms` takes trials of your own",
         )
     if (analysis := trial.question.analysis) == "bayesian":
         what = "cannot be simulated in this version"
