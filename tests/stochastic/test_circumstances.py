@@ -5,12 +5,12 @@ import pytest
 from scipy import stats
 
 from stemtrial.calibration import prior
-from stemtrial.trial.alongside import ADJUST
 from stemtrial.trial.circumstances import Accrual
 from stemtrial.trial.conduct import INSTRUMENTS, ArmRecord
 from stemtrial.trial.doseresponse import Range, mcp_mod
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan, simulate
+from stemtrial.trial.sharing import ADJUST
 from stemtrial.trial.timing import entries, order
 
 ALARM = 1e-6

@@ -9,6 +9,7 @@ from scipy import stats
 from stemtrial.draws import Stream, uniforms
 from stemtrial.population.covariates import draw
 from stemtrial.trial.analysis import ancova
+from stemtrial.trial.armmeans import contrasts
 from stemtrial.trial.mmrm import mmrm
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.randomisation import BY_CHANCE, STRATUM_STRIDE, randomise, strata, stratum
@@ -262,6 +263,22 @@ def test_the_analysis_of_a_replicate_is_the_regression_of_its_patients(whole):
     design = np.array([[row[1], row[2], *(row[3] == k for k in levels)] for row in rows], float)
     beta = np.linalg.lstsq(design, np.array([row[0] for row in rows]), rcond=None)[0]
     assert results["path"][3, -1, 0] == pytest.approx(beta[1], abs=1e-9)
+
+
+def test_joint_contrasts_of_two_arms_are_their_comparison(plan):
+    """Factorial and dose-response contrasts are adjusted as the comparison of two arms is, by either analysis."""
+    weights = np.array([[-1.0, 1.0]])
+    for analysis in ("ancova", "mmrm"):
+        trial = randomised(plan, method="block", block_sizes=[4], strata=["sex", "grade"], adjusted=True)
+        data = trial.model_dump(mode="json")
+        data["visits_months"] = [1, 12]
+        data["question"]["analysis"] = analysis
+        made = Plan.of(Trial.model_validate(data))
+        ids, drawn = np.arange(6), made.belief.draw(SEED, np.arange(6))
+        arms = [made.follow(cast, made.schedules[arm], drawn) for arm, cast in made.casts(SEED, ids).items()]
+        (joint,), pair = contrasts(made, arms, weights), made.analyse(*arms, visits=[1])[0]
+        for name in ("estimate", "se", "df", "p"):
+            assert getattr(joint, name) == pytest.approx(getattr(pair, name), rel=1e-7)
 
 
 def test_stratum_of_a_patient(plan):

@@ -10,7 +10,8 @@ from stemtrial.trial.conduct import ArmRecord
 from stemtrial.trial.mmrm import fit
 from stemtrial.trial.mmrm_structures import structured
 from stemtrial.trial.plan import SMALL_SAMPLE, Plan
-from stemtrial.trial.stratified import stratified_contrasts
+from stemtrial.trial.rules import Covariance
+from stemtrial.trial.stratified import dummies, stratified_contrasts
 
 _BLOCK = 1 << 21
 """Readings analysed at a time."""
@@ -100,25 +101,40 @@ def contrasts(plan: Plan, arms: Sequence[ArmRecord], weights: np.ndarray) -> tup
     here = np.concatenate([np.stack([plan.seen(a, v) for v in visits], axis=2) for a in arms], axis=1)
     x = x - x.mean(axis=1, keepdims=True)
     member = np.repeat(np.arange(len(arms)), [a.present.shape[2] for a in arms])
-    columns = [np.ones_like(x), x]
-    columns += [np.broadcast_to((member == i).astype(float), x.shape) for i in range(1, len(arms))]
-    design = np.stack(columns, axis=2)
-    full = np.concatenate([np.zeros((len(weights), 2)), weights[:, 1:]], axis=1)
-    if (structure := plan.trial.question.structure) != "unstructured":
-        fitted = [structured(y, design, here, w, SMALL_SAMPLE, structure) for w in full]
-        return tuple(
-            Comparison(c.estimate[:, main], c.se[:, main], c.df[:, main], c.p[:, main]) for c in fitted
-        )
-    rows = max(1, _BLOCK // y[0].size)
+    arm = np.broadcast_to(
+        (member[:, None] == np.arange(1, len(arms))).astype(float), (*x.shape, len(arms) - 1)
+    )
+    groups = [(np.arange(len(y)), np.empty((*x.shape, 0)))]
+    if plan.adjusted:
+        stratum = np.concatenate([a.places.stratum for a in arms if a.places is not None], axis=1)
+        groups = dummies(stratum, here[:, :, -1])
+    found = np.full((len(weights), 4, len(y)), np.nan)
+    for rows, columns in groups:
+        before = [np.ones_like(x[rows])[:, :, None], x[rows, :, None], columns]
+        design = np.concatenate([*before, arm[rows]], axis=2)
+        full = np.concatenate([np.zeros((len(weights), 2 + columns.shape[2])), weights[:, 1:]], axis=1)
+        fitted = _repeated(y[rows], design, here[rows], full, plan.trial.question.structure)
+        for i, c in enumerate(fitted):
+            found[i][:, rows] = [values[:, main] for values in (c.estimate, c.se, c.df, c.p)]
+    return tuple(Comparison(*values) for values in found)
+
+
+def _repeated(
+    y: np.ndarray, design: np.ndarray, here: np.ndarray, weights: np.ndarray, structure: Covariance
+) -> tuple[Comparison, ...]:
+    """Combine the design's columns by weights (contrasts, columns), at every visit."""
+    if structure != "unstructured":
+        return tuple(structured(y, design, here, w, SMALL_SAMPLE, structure) for w in weights)
+    size = max(1, _BLOCK // y[0].size)
     parts = []
-    for first in range(0, len(y), rows):
-        block = slice(first, first + rows)
+    for first in range(0, len(y), size):
+        block = slice(first, first + size)
         model = fit(y[block], design[block], here[block])
-        parts.append([model.contrast(w, SMALL_SAMPLE) for w in full])
+        parts.append([model.contrast(w, SMALL_SAMPLE) for w in weights])
     return tuple(
         Comparison(
             *(
-                np.concatenate([getattr(part[i], name)[:, main] for part in parts])
+                np.concatenate([getattr(part[i], name) for part in parts])
                 for name in ("estimate", "se", "df", "p")
             )
         )
