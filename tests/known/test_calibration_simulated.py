@@ -6,7 +6,15 @@ from scipy import stats
 
 from stemtrial.calibration.fitmodel import FREEDOM, SHARED_ERROR, FitModel
 from stemtrial.calibration.mixture import shares
-from stemtrial.calibration.simulated import NAMES, Simulated, made_problem, simulate_readings
+from stemtrial.calibration.simulated import (
+    CONTRASTS,
+    NAMES,
+    SHOWN,
+    Simulated,
+    made_problem,
+    quantities,
+    simulate_readings,
+)
 
 
 def test_shares_are_whole_and_in_proportion():
@@ -38,15 +46,27 @@ def test_the_made_problem_has_every_kind_of_unknown():
     assert len(NAMES) >= 15
 
 
-@pytest.mark.slow
+def test_quantities_of_draws_are_those_of_each():
+    """Side by side and alone, the same numbers in the order of their names."""
+    model = FitModel(made_problem())
+    z = 0.3 * np.random.default_rng(5).standard_normal((3, model.dimension))
+    y = simulate_readings(model, z[:1], 6)[0]
+    found = quantities(model, z, y)
+    assert found.shape == (3, len(NAMES))
+    for row, one in zip(found, z, strict=True):
+        assert row == pytest.approx(quantities(model, one[None], y)[0], rel=1e-12)
+        c, mean = model.constants(model.parts(one)), model.moments(model.parts(one))["mean"]
+        expected = [*c.take(SHOWN), *(mean[a] - mean[b] for a, b in CONTRASTS.values())]
+        assert row[:-1] == pytest.approx(expected, rel=1e-12)
+        assert row[-1] == pytest.approx(model.log_likelihood(one, y)[0].sum(), rel=1e-12)
+
+
 def test_simulated_readings_follow_the_likelihood():
     """Standardised readings are Student t; false alarms: 1 in 1000 for each of two tests."""
-    import jax.numpy as jnp
-
     model = FitModel(made_problem())
     z = 0.3 * np.random.default_rng(3).standard_normal(model.dimension)
     y = simulate_readings(model, np.repeat(z[None], 2000, axis=0), 4)
-    m = {name: np.asarray(v) for name, v in model.moments(model.parts(jnp.asarray(z))).items()}
+    m = model.moments(model.parts(z))
     error = (y - m["mean"]) / m["gain"]
     own = model.rows.arm == 1
     common = m["arm_sd"][1] ** 2 + SHARED_ERROR * (m["se"][own] ** 2).mean()

@@ -154,6 +154,21 @@ def test_errors_of_an_arm_are_multivariate_t(model, density, everywhere):
     )
 
 
+def test_many_draws_with_numpy_are_each_with_jax(model, everywhere):
+    """Predictions take the same functions with NumPy, many draws side by side."""
+    rich = replace(model, pooled=(EFFECT,))
+    z = 0.7 * np.random.default_rng(6).standard_normal((3, model.dimension))
+    moments, (by_arm, of_pooled) = rich.moments_of(z), rich.log_likelihood(z)
+    for k, one in enumerate(z):
+        m, a, p, _ = jax.tree.map(np.asarray, everywhere(jnp.asarray(one)))
+        assert moments.keys() == m.keys()
+        for name in m:
+            assert moments[name][k] == pytest.approx(m[name], rel=1e-9, abs=1e-9), name
+        assert by_arm[k] == pytest.approx(a, rel=1e-9)
+        assert of_pooled[k] == pytest.approx(p, rel=1e-9)
+        assert rich.log_likelihoods(z)[k] == pytest.approx(a, rel=1e-9)
+
+
 def test_a_trial_held_out_leaves_its_own_coordinates_to_the_prior(model, density):
     """The gradient is that of the standard normal density exactly, and only there."""
     z = 0.5 * np.random.default_rng(7).standard_normal(model.dimension)

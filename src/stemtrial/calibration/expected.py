@@ -1,5 +1,8 @@
 """What the model expects an arm to show: mean pain of its patients at each visit, differentiable for calibration.
 
+Constants and effects are JAX arrays at one point, or NumPy arrays at many, whose leading axis counts the draws
+(:mod:`stemtrial.calibration.arrays`); shapes below leave that axis out.
+
 An arm is represented by a few patients whose deviations from the arm's mean are the rows of an orthogonal design, so
 that means and variances over patients are right without drawing anybody (a cubature of degree two). The contextual
 response is exact between the switches of its situation; everything else is integrated by the compiled solver.
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from stemtrial.calibration.arrays import namespace, softplus
 from stemtrial.calibration.standard import Constants
 from stemtrial.calibration.variants import variant
 from stemtrial.mechanism import equations
@@ -100,7 +104,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class ArmEffects:
-    """What differs between arms beyond their situation, JAX arrays (arms,).
+    """What differs between arms beyond their situation, arrays (arms,).
 
     Attributes
     ----------
@@ -172,7 +176,7 @@ class Expectation:
     def change(self, constants: Constants, effects: ArmEffects) -> Any:
         """Mean change of pain since baseline at every reading, points, (readings,); improvement is negative."""
         before, after, weight = self.patients(constants, effects)
-        return (((after - before[..., None]) * weight).sum(axis=-1)).mean(axis=1)
+        return (((after - before[..., None]) * weight).sum(axis=-1)).mean(axis=-1)
 
     def patients(self, constants: Constants, effects: ArmEffects) -> tuple[Any, Any, np.ndarray]:
         """Pain of the patients who represent the arms.
@@ -183,40 +187,62 @@ class Expectation:
             At baseline (readings, LANES), at every reading (readings, LANES, RESPONSES), and the weights of the last
             axis.
         """
-        import jax.numpy as jnp
-
+        xp = namespace(constants.vector)
         nodes, weight = np.polynomial.hermite_e.hermegauss(RESPONSES)
         weight = weight / weight.sum()
 
-        d = design()
-        c = _Named(constants)
-        spread = np.array([s.pain_sd for s in self.situations])
-        noise = c.sd_fluct**2 + c.sd_read**2
-        own = jnp.sqrt(jnp.maximum(spread**2 - noise, (0.25 * spread) ** 2))
-        pain = below(above(effects.baseline[:, None] + own[:, None] * d[0], 1.0), 99.0)
-        reported = effects.baseline[:, None] + spread[:, None] * d[0]
-        response = jnp.exp(c.sd_ln_ctx * nodes - 0.5 * c.sd_ln_ctx**2)
-        context = above(effects.ctx_Emax[:, None] * (1 + c.ctx_slope * (reported - 50)), 0.0)
-        context = below(context[:, :, None] * response, pain[:, :, None] / c.route_injection)
+        by_arm, by_patient = _Named(constants, 1), _Named(constants, 2)
+        pain = self.pain(constants, effects)
+        reported = effects.baseline[..., None] + self._spread[:, None] * design()[0]
+        sd = _Named(constants, 3).sd_ln_ctx
+        response = xp.exp(sd * nodes - 0.5 * sd**2)
+        context = above(effects.ctx_Emax[..., None] * (1 + by_patient.ctx_slope * (reported - 50)), 0.0)
+        most = pain / by_patient.route_injection
+        context = below(context[..., None] * response, most[..., None])
 
         on, off, oral, injected, programme = self._context
-        route = jnp.maximum(jnp.maximum(oral, injected * c.route_injection), programme * c.route_programme)
-        k_B = effects.k_B[self.arm_of]
-        strength = route[self.arm_of] * -jnp.expm1(-k_B * on) * jnp.exp(-k_B * off)
-        before = pain[self.arm_of]
+        route = xp.maximum(
+            xp.maximum(oral, injected * by_arm.route_injection), programme * by_arm.route_programme
+        )
+        k_B = effects.k_B[..., self.arm_of]
+        strength = route[..., self.arm_of] * -xp.expm1(-k_B * on) * xp.exp(-k_B * off)
+        before = pain[..., self.arm_of, :]
         latent = before
         if self._active:
-            where = np.flatnonzero(np.isin(self.arm_of, self._active))
-            latent = before.at[where].set(self._latent(c, constants, effects, pain, d))
-        after = above(latent[:, :, None] - strength[:, None, None] * context[self.arm_of], 0.0)
+            # Readings of arms with an action, then of all: each finds its own among both.
+            found = self.latent(constants, effects, pain)
+            acts = np.isin(self.arm_of, self._active)
+            place = np.where(acts, np.cumsum(acts) - 1, acts.sum() + np.arange(len(acts)))
+            latent = xp.concatenate([found, before], axis=-2)[..., place, :]
+        after = above(latent[..., None] - strength[..., None, None] * context[..., self.arm_of, :, :], 0.0)
         return before, after, weight
 
-    def _latent(
-        self, c: "_Named", constants: Constants, effects: ArmEffects, pain: Any, d: np.ndarray
-    ) -> Any:
-        """Pain before the contextual response at the readings of arms with an action, (readings, LANES)."""
-        import jax.numpy as jnp
+    @property
+    def _spread(self) -> np.ndarray:
+        """SD of reported baseline pain, (arms,)."""
+        return np.array([s.pain_sd for s in self.situations])
 
+    @property
+    def active(self) -> tuple[int, ...]:
+        """Arms with an action, whose courses are integrated."""
+        return tuple(self._active)
+
+    def pain(self, constants: Constants, effects: ArmEffects) -> Any:
+        """Pain at baseline of those who represent the arms, (arms, LANES)."""
+        xp, c, spread = namespace(constants.vector), _Named(constants, 1), self._spread
+        noise = c.sd_fluct**2 + c.sd_read**2
+        own = xp.sqrt(xp.maximum(spread**2 - noise, (0.25 * spread) ** 2))
+        return below(above(effects.baseline[..., None] + own[..., None] * design()[0], 1.0), 99.0)
+
+    def represented(self, constants: Constants, effects: ArmEffects, pain: Any) -> tuple[Any, Any]:
+        """Return initial states and constants of those who represent the arms with an action.
+
+        Returns
+        -------
+        states, patient
+            (active arms, STATES, LANES) and (active arms, PATIENT, LANES).
+        """
+        xp, c, d = namespace(constants.vector), _Named(constants, 2), design()
         active = np.array(self._active)
         own = [self.situations[i] for i in self._active]
         graded = sorted(name for name in constants if name.startswith("X0_"))
@@ -225,24 +251,23 @@ class Expectation:
         for row, s in zip(shares, own, strict=True):
             for grade, share in s.grades:
                 row[grade - 1] = share
-        mean = shares @ by_grade
-        spread = jnp.sqrt(shares @ by_grade**2 - mean**2 + c.sd_X0**2)
-        X0 = jnp.clip(mean[:, None] + spread[:, None] * d[6], 0.05, 0.98)
+        mean = (by_grade @ shares.T)[..., None]
+        spread = xp.sqrt((by_grade**2 @ shares.T)[..., None] - mean**2 + c.sd_X0**2)
+        X0 = xp.clip(mean + spread * d[6], 0.05, 0.98)
         bmi = np.array([s.bmi for s in own])[:, None]
         age = np.array([s.age for s in own])[:, None]
-        donor = np.array([float(bool(s.schedule.allogeneic)) for s in own])
         own_cells = np.array([float(s.schedule.allogeneic is False) for s in own])[:, None]
-        P0 = jnp.exp(c.sd_ln_P0 * d[1] + c.P0_bmi * (bmi - MEAN_BMI))
+        P0 = xp.exp(c.sd_ln_P0 * d[1] + c.P0_bmi * (bmi - MEAN_BMI))
         total = c.s_P + c.s_X + c.s_c + c.s_V
         inflamed = c.s_P / total
-        s_P = inflamed + jnp.sqrt(inflamed * (1 - inflamed) / (c.shares_concentration + 1)) * d[5]
-        s_P = jnp.clip(s_P, 0.02, 0.95)
+        s_P = inflamed + xp.sqrt(inflamed * (1 - inflamed) / (c.shares_concentration + 1)) * d[5]
+        s_P = xp.clip(s_P, 0.02, 0.95)
         rest = (1 - s_P) / (1 - inflamed)
         rho_X = c.rho_X / equations.DAYS_PER_YEAR
         shared = SimpleNamespace(R_b=c.R_b, sig_X=c.sig_X / equations.DAYS_PER_YEAR)
-        zero = jnp.zeros_like(P0)
+        zero = xp.zeros_like(pain[..., active, :])
         states, derived = equations.baseline(
-            pain[active],
+            pain[..., active, :],
             X0,
             P0,
             s_P + zero,
@@ -252,50 +277,62 @@ class Expectation:
             shared,
         )
         states.A = zero + c.presensitised * c.A_presensitised
-        potency = effects.cell_effect[active][:, None] * jnp.exp(
+        potency = effects.cell_effect[..., active, None] * xp.exp(
             c.sd_ln_potency * d[2] - own_cells * c.potency_age * (age - MEAN_AGE)
         )
         patient = {
             **vars(derived),
-            "k_M": zero + c.k_M * jnp.exp(c.sd_ln_k_M * d[3]),
+            "k_M": zero + c.k_M * xp.exp(c.sd_ln_k_M * d[3]),
             "potency": potency,
             **dict.fromkeys(("ctx", "n_steady", "n_fading", "o_steady", "o_fading"), zero),
         }
-        x0 = jnp.stack([getattr(states, name) + zero for name in equations.STATES], axis=1)
-        q = jnp.stack([patient[name] + zero for name in equations.PATIENT], axis=1)
+        x0 = xp.stack([getattr(states, name) + zero for name in equations.STATES], axis=-2)
+        q = xp.stack([patient[name] + zero for name in equations.PATIENT], axis=-2)
+        return x0, q
+
+    def latent(self, constants: Constants, effects: ArmEffects, pain: Any) -> Any:
+        """Pain before the contextual response at the readings of arms with an action, (readings, LANES)."""
+        xp, c = namespace(constants.vector), _Named(constants, 2)
+        x0, q = self.represented(constants, effects, pain)
+        active = np.array(self._active)
+        donor = np.array([float(bool(self.situations[i].schedule.allogeneic)) for i in self._active])
         per_day = {"sig_X": "sig_X per day", "lam_C": "lam_C per day"}
         shared_by_arms = constants.take([per_day.get(name, name) for name in equations.SHARED[:-1]])
-        p = jnp.concatenate(
-            [jnp.broadcast_to(shared_by_arms, (len(own), len(shared_by_arms))), donor[:, None]], axis=1
+        lead, rest_of = shared_by_arms.shape[:-1], shared_by_arms.shape[-1]
+        p = xp.concatenate(
+            [
+                xp.broadcast_to(shared_by_arms[..., None, :], (*lead, len(active), rest_of)),
+                xp.broadcast_to(donor[:, None], (*lead, len(active), 1)),
+            ],
+            axis=-1,
         )
 
         steps = self._steps
-        gain = jnp.zeros((len(steps.h), LANES))
+        gain = xp.zeros((*lead, len(steps.h)))
         if steps.doses:
             arms, at, amount = (np.array(v) for v in zip(*steps.doses, strict=True))
-            gain = gain.at[at].add((c.f_ret * amount * effects.dose[active][arms])[:, None])
-        path = steps.solve(x0, q, p, constants.take(INPUT_CONSTANTS), gain)
-        rows = np.array([k for arm in steps.at for k in arm])
-        U, V, T = (path[rows, equations.STATES.index(name)] for name in "UVT")
+            given = constants["f_ret"][..., None] * amount * effects.dose[..., active[arms]]
+            gain = given @ (at[:, None] == np.arange(len(steps.h))).astype(float)
+        gain = xp.broadcast_to(gain[..., None], (*gain.shape, LANES))
+        seen = steps.visited(x0, q, p, constants.take(INPUT_CONSTANTS), gain)
+        U, V, T = (seen[..., equations.STATES.index(name), :] for name in "UVT")
         z = (U + V) * (1 - c.E_op * self._opioid[:, None] * (1 - c.th_T * T))
         return 100 * z / (1 + z)
 
 
 class _Named:
-    """Constants as attributes."""
+    """Constants as attributes, with some axes of length 1 behind."""
 
-    def __init__(self, constants: Constants) -> None:
-        self._constants = constants
+    def __init__(self, constants: Constants, axes: int) -> None:
+        self._constants, self._axes = constants, (None,) * axes
 
     def __getattr__(self, name: str) -> Any:
-        return self._constants[name]
+        return self._constants[name][(..., *self._axes)]
 
 
 def above(x: Any, floor: Any) -> Any:
     """Smooth maximum: a mean over patients has no kink where the first of them reaches the end of the scale."""
-    import jax
-
-    return floor + SOFTNESS * jax.nn.softplus((x - floor) / SOFTNESS)
+    return floor + SOFTNESS * softplus((x - floor) / SOFTNESS)
 
 
 def below(x: Any, ceiling: Any) -> Any:

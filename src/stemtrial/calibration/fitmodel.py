@@ -11,8 +11,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaln
 
 from stemtrial.calibration.arms import Arms, TrialArm
+from stemtrial.calibration.arrays import namespace, normal, put
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.expected import (
     USUAL_PAIN_SD,
@@ -40,6 +42,9 @@ UNKNOWN_N = 20
 
 TYPICAL_SD = 22.0
 """SD between patients of the change of pain by which the standard error of a small trial is judged, points."""
+
+TOGETHER = 64
+"""Draws whose moments are computed side by side: as many as fit a processor's cache."""
 
 MEDIAN_FACTOR = 1.2533
 """Standard error of a median over that of a mean, normal distribution."""
@@ -290,9 +295,9 @@ class FitModel:
         return sum(self.sizes.values())
 
     def parts(self, z: Any) -> dict[str, Any]:
-        """Coordinates (dimension,) by kind."""
+        """Coordinates (..., dimension) by kind: a JAX vector, or NumPy vectors side by side."""
         edges = np.cumsum([0, *self.sizes.values()])
-        return {name: z[a:b] for name, a, b in zip(self.sizes, edges[:-1], edges[1:], strict=True)}
+        return {name: z[..., a:b] for name, a, b in zip(self.sizes, edges[:-1], edges[1:], strict=True)}
 
     def constants(self, z: Any) -> Constants:
         """All constants, those of the structure set."""
@@ -300,44 +305,40 @@ class FitModel:
 
     def effects(self, z: Any, c: Constants) -> ArmEffects:
         """Return what differs between the arms; those of pooled effects are typical."""
-        import jax.numpy as jnp
-
-        trial = self.trial_of
-        extra = 2 * len(self.pooled)
-        base = jnp.asarray(np.nan_to_num(self.baselines))
+        xp = namespace(c.vector)
+        trial, lead = self.trial_of, c.vector.shape[:-1]
+        ctx_Emax, tau_ctx, k_B, omega_k_B, mu_cell, omega_cell, baseline_mean, baseline_sd = (
+            c[name][..., None]
+            for name in ("ctx_Emax", "tau_ctx", "k_B", "omega_k_B", "mu_cell", "omega_cell", "baseline_mean",
+                         "baseline_sd")
+        )  # fmt: skip
+        base = xp.broadcast_to(np.nan_to_num(self.baselines), (*lead, len(self.arms)))
         if len(self.open_baseline):
-            own = (
-                jnp.zeros(len(self.trials))
-                .at[self.open_baseline]
-                .set(below(above(c["baseline_mean"] + c["baseline_sd"] * z["baseline"], 3.0), 97.0))
-            )
-            base = jnp.where(np.isnan(self.baselines), own[trial], base)
-        cells = jnp.zeros(len(self.trials))
-        if len(self.with_cells):
-            cells = cells.at[self.with_cells].set(z["cells"])
-        dose = jnp.ones(len(self.arms))
+            own = below(above(baseline_mean + baseline_sd * z["baseline"], 3.0), 97.0)
+            own = put(np.zeros(len(self.trials)), self.open_baseline, own)
+            base = xp.where(np.isnan(self.baselines), own[..., trial], base)
+        cells = put(np.zeros(len(self.trials)), self.with_cells, z["cells"])
+        dose = xp.ones((*lead, len(self.arms)))
         if len(self.open_dose):
             prior = np.array([DOSES.get(str(self.arms[i].product), OTHER_DOSE) for i in self.open_dose])
-            dose = dose.at[self.open_dose].set(prior[:, 0] * jnp.exp(prior[:, 1] * z["dose"]))
-        typical = jnp.ones(extra)
+            dose = put(dose, self.open_dose, prior[:, 0] * xp.exp(prior[:, 1] * z["dose"]))
+        typical = xp.ones((*lead, 2 * len(self.pooled)))
+
+        def all_sides(of_arms: Any, of_pooled: Any) -> Any:
+            return xp.concatenate([of_arms, of_pooled * typical], axis=-1)
+
         return ArmEffects(
-            baseline=jnp.concatenate([base, self.variant.baseline * typical]),
-            ctx_Emax=jnp.concatenate(
-                [c["ctx_Emax"] + c["tau_ctx"] * heavy(z["context"][trial]), c["ctx_Emax"] * typical]
-            ),
-            k_B=jnp.concatenate([c["k_B"] * jnp.exp(c["omega_k_B"] * z["onset"][trial]), c["k_B"] * typical]),
-            cell_effect=jnp.concatenate([jnp.exp(c["mu_cell"] + c["omega_cell"] * cells[trial]), typical]),
-            dose=jnp.concatenate([dose, typical]),
+            baseline=all_sides(base, self.variant.baseline),
+            ctx_Emax=all_sides(ctx_Emax + tau_ctx * heavy(z["context"][..., trial]), ctx_Emax),
+            k_B=all_sides(k_B * xp.exp(omega_k_B * z["onset"][..., trial]), k_B),
+            cell_effect=all_sides(xp.exp(mu_cell + omega_cell * cells[..., trial]), 1.0),
+            dose=all_sides(dose, 1.0),
         )
 
     def spread(self, z: Any, c: Constants) -> Any:
         """SD between patients of the change of pain, by trial."""
-        import jax.numpy as jnp
-
-        own = jnp.zeros(len(self.trials))
-        if len(self.open_spread):
-            own = own.at[self.open_spread].set(z["spread"])
-        return c["sd_change"] * jnp.exp(0.2 * own)
+        own = put(np.zeros(len(self.trials)), self.open_spread, z["spread"])
+        return c["sd_change"][..., None] * namespace(c.vector).exp(0.2 * own)
 
     def moments(self, z: Any) -> dict[str, Any]:
         """Return the expected readings and the scales of their errors.
@@ -347,86 +348,92 @@ class FitModel:
         dict
             By reading ``mean``, ``se``, ``gain`` and ``baseline``: expected value, standard error in points, what a
             point of deviation moves the reading by, and pain at baseline. ``arm_sd`` by arm and ``pooled`` by effect;
-            ``tau_visit`` and ``tau_pooled``.
+            ``tau_visit`` and ``tau_pooled``. All with the leading axis of the coordinates, if any.
         """
-        import jax.numpy as jnp
-        from jax.scipy.stats import norm
-
         c, rows = self.constants(z), self.rows
+        xp, lead = namespace(c.vector), c.vector.shape[:-1]
         effects = self.effects(z, c)
         before, after, weight = self.expectation.patients(c, effects)
         node = after - before[..., None]
-        change = (node * weight).sum(axis=-1).mean(axis=1)
+        change = (node * weight).sum(axis=-1).mean(axis=-1)
         r = len(rows.y)
-        slopes = jnp.concatenate([jnp.ones(1), c.take(tuple(dict.fromkeys(SLOPES.values())))])[rows.slope]
+        learned = c.take(tuple(dict.fromkeys(SLOPES.values())))
+        slopes = xp.concatenate([xp.ones((*lead, 1)), learned], axis=-1)[..., rows.slope]
         tilt = self.tilt
-        bias = tilt @ c.take(("bias_open", "bias_small", "bias_control"))
-        sd = self.spread(z, c)[rows.trial]
-        mean = slopes * change[:r] + bias[rows.arm]
-        base = effects.baseline[rows.arm]
-        mean = jnp.where(rows.kind == 0, base + mean, mean)
-        se = jnp.where(
-            np.isnan(rows.se), rows.factor * sd / jnp.sqrt(rows.n), np.nan_to_num(rows.se, nan=1.0)
-        )
-        gain = jnp.ones(r)
-        if (rows.kind == 2).any():
-            within = jnp.sqrt(jnp.maximum(sd**2 - ((node[:r] - change[:r, None, None]) ** 2 * weight).sum(-1).mean(1),
-                                          (0.5 * sd) ** 2))  # fmt: skip
-            bar = jnp.where(
-                np.isnan(rows.fraction)[:, None], np.nan_to_num(rows.threshold)[:, None],
-                np.nan_to_num(rows.fraction)[:, None] * before[:r],
+        bias = c.take(("bias_open", "bias_small", "bias_control")) @ tilt.T
+        sd = self.spread(z, c)[..., rows.trial]
+        mean = slopes * change[..., :r] + bias[..., rows.arm]
+        base = effects.baseline[..., rows.arm]
+        mean = xp.where(rows.kind == 0, base + mean, mean)
+        se = xp.where(np.isnan(rows.se), rows.factor * sd / np.sqrt(rows.n), np.nan_to_num(rows.se, nan=1.0))
+        gain = xp.ones((*lead, r))
+        if len(at := np.flatnonzero(rows.kind == 2)):
+            own, between, arm = node[..., at, :, :], sd[..., at], rows.arm[at]
+            scatter = ((own - change[..., at, None, None]) ** 2 * weight).sum(-1).mean(-1)
+            within = xp.sqrt(xp.maximum(between**2 - scatter, (0.5 * between) ** 2))
+            bar = xp.where(
+                np.isnan(rows.fraction[at])[:, None], np.nan_to_num(rows.threshold[at])[:, None],
+                np.nan_to_num(rows.fraction[at])[:, None] * before[..., at, :],
             )  # fmt: skip
-            score = (-bar[..., None] - node[:r] - bias[rows.arm][:, None, None]) / within[:, None, None]
-            share = (norm.cdf(score) * weight).sum(-1).mean(1)
-            density = (norm.pdf(score) * weight).sum(-1).mean(1) / within
-            chosen = rows.kind == 2
-            share = jnp.clip(share, 0.005, 0.995)
-            mean = jnp.where(chosen, share, mean)
-            gain = jnp.where(chosen, -jnp.maximum(density, 1e-3), gain)
-            se = jnp.where(chosen, jnp.sqrt(share * (1 - share) / rows.n) / jnp.abs(gain), se)
-        arm_sd = jnp.sqrt(c["tau_arm"] ** 2 + (tilt[:, 0] * c["tau_open"]) ** 2)
-        sides = change[r:].reshape(-1, 2)
+            beyond = -bar[..., None] - own - bias[..., arm][..., None, None]
+            probability, density = normal(beyond / within[..., None, None])
+            share = xp.clip((probability * weight).sum(-1).mean(-1), 0.005, 0.995)
+            slope = xp.maximum((density * weight).sum(-1).mean(-1) / within, 1e-3)
+            mean, gain = put(mean, at, share), put(gain, at, -slope)
+            se = put(se, at, xp.sqrt(share * (1 - share) / rows.n[at]) / slope)
+        arm_sd = xp.sqrt(c["tau_arm"][..., None] ** 2 + (tilt[:, 0] * c["tau_open"][..., None]) ** 2)
+        sides = change[..., r:].reshape(*lead, -1, 2)
         return {
             "mean": mean,
             "se": se,
             "gain": gain,
             "arm_sd": arm_sd,
             "baseline": base,
-            "pooled": sides[:, 0] - sides[:, 1],
+            "pooled": sides[..., 0] - sides[..., 1],
             "tau_visit": c["tau_visit"],
             "tau_pooled": c["tau_pooled"],
         }
 
-    def log_likelihood(self, coordinates: Any, y: Any = None) -> tuple[Any, Any]:
-        """Log density of the readings (or others in their place) by arm, (arms,), and of the pooled effects."""
-        import jax.numpy as jnp
-        from jax.scipy.special import gammaln
+    def moments_of(self, z: np.ndarray) -> dict[str, np.ndarray]:
+        """Moments of many draws of the coordinates, (draws, dimension), with NumPy and in bounded memory."""
+        found = [self.moments(self.parts(part)) for part in np.array_split(z, -(-len(z) // TOGETHER))]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
+    def log_likelihoods(self, z: np.ndarray) -> np.ndarray:
+        """Log density of the readings by arm for many draws of the coordinates, (draws, arms), likewise."""
+        return np.concatenate(
+            [self.log_likelihood(part)[0] for part in np.array_split(z, -(-len(z) // TOGETHER))]
+        )
+
+    def log_likelihood(self, coordinates: Any, y: Any = None) -> tuple[Any, Any]:
+        """Log density of the readings (or others in their place) by arm, (..., arms), and of the pooled effects."""
+        xp = namespace(coordinates)
         m, rows = self.moments(self.parts(coordinates)), self.rows
         error = ((rows.y if y is None else y) - m["mean"]) / m["gain"]
         shrink = (FREEDOM - 2) / FREEDOM
-        own = (m["tau_visit"] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2) * shrink
+        own = (m["tau_visit"][..., None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2) * shrink
         count = np.bincount(rows.arm, minlength=len(self.arms))
+        member = (rows.arm[:, None] == np.arange(len(self.arms))).astype(float)
 
         def total(values: Any) -> Any:
-            return jnp.zeros(len(self.arms)).at[rows.arm].add(values)
+            return values @ member
 
         common = (m["arm_sd"] ** 2 + SHARED_ERROR * total(m["se"] ** 2) / count) * shrink
         precision, weighted = total(1 / own), total(error / own)
         square = total(error**2 / own) - common * weighted**2 / (1 + common * precision)
-        log_det = total(jnp.log(own)) + jnp.log1p(common * precision)
+        log_det = total(xp.log(own)) + xp.log1p(common * precision)
         by_arm = (
             gammaln((FREEDOM + count) / 2) - gammaln(FREEDOM / 2) - 0.5 * count * np.log(FREEDOM * np.pi)
-            - 0.5 * log_det - 0.5 * (FREEDOM + count) * jnp.log1p(square / FREEDOM)
-            - total(jnp.log(jnp.abs(m["gain"])))
+            - 0.5 * log_det - 0.5 * (FREEDOM + count) * xp.log1p(square / FREEDOM)
+            - total(xp.log(xp.abs(m["gain"])))
         )  # fmt: skip
         if not self.pooled:
-            return by_arm, jnp.zeros(0)
+            return by_arm, xp.zeros((*by_arm.shape[:-1], 0))
         value, se = (np.array([getattr(e, k) for e in self.pooled]) for k in ("value", "se"))
-        variance = (se**2 + m["tau_pooled"] ** 2) * shrink
+        variance = (se**2 + m["tau_pooled"][..., None] ** 2) * shrink
         of_pooled = (
-            gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * jnp.log(FREEDOM * np.pi * variance)
-            - 0.5 * (FREEDOM + 1) * jnp.log1p((value - m["pooled"]) ** 2 / variance / FREEDOM)
+            gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * xp.log(FREEDOM * np.pi * variance)
+            - 0.5 * (FREEDOM + 1) * xp.log1p((value - m["pooled"]) ** 2 / variance / FREEDOM)
         )  # fmt: skip
         return by_arm, of_pooled
 

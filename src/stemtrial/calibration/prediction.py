@@ -4,7 +4,7 @@ A draw takes constants from the posterior, gives the trial effects of its own, a
 sampling error of its size: the likelihood of the fit, read forward.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,6 @@ import numpy as np
 from stemtrial.calibration.arms import Reading, TrialArm
 from stemtrial.calibration.fitmodel import FREEDOM, SHARED_ERROR, FitModel
 from stemtrial.calibration.observed import Asked
-from stemtrial.calibration.sampling import in_this_thread
 from stemtrial.calibration.structures import PARACRINE, Structure
 
 
@@ -34,6 +33,33 @@ class Predicted:
         """Observed mean at the visit, (draws, rows)."""
         level: np.ndarray = self.baseline + self.change
         return level
+
+
+def errors(model: FitModel, moments: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Draw what readings deviate by from their expected values, points, (draws, readings).
+
+    An arm's own deviation and the part of sampling error that its visits share, a deviation of the visit and the rest
+    of sampling error, scaled together so that the errors of an arm follow a multivariate Student t distribution.
+
+    Parameters
+    ----------
+    model
+        Whose readings they are.
+    moments
+        Of :meth:`.FitModel.moments_of`, (draws, ...).
+    rng
+        Source of the draws.
+    """
+    arm, se = model.rows.arm, moments["se"]
+    draws, arms = len(se), len(model.arms)
+    mean_square = np.zeros((draws, arms))
+    np.add.at(mean_square.T, arm, (se**2).T)
+    mean_square /= np.maximum(np.bincount(arm, minlength=arms), 1)
+    common = np.sqrt(moments["arm_sd"] ** 2 + SHARED_ERROR * mean_square)
+    own = np.sqrt(moments["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * se**2)
+    shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (draws, arms)))
+    deviation = common * rng.standard_normal((draws, arms))
+    return np.asarray(shrink[:, arm] * (deviation[:, arm] + own * rng.standard_normal(own.shape)))
 
 
 def predict(
@@ -58,11 +84,6 @@ def predict(
     structure
         Of the fit.
     """
-    import jax
-
-    in_this_thread()
-    import jax.numpy as jnp
-
     order: list[int] = []
     with_readings = []
     for place, own in enumerate(arms):
@@ -78,17 +99,8 @@ def predict(
     rng = np.random.default_rng([seed, 23])
     z = np.concatenate([known, rng.standard_normal((draws, model.dimension - shared))], axis=1)
 
-    moments = jax.jit(lambda z: jax.lax.map(lambda one: model.moments(model.parts(one)), z))
-    m = {name: np.asarray(values) for name, values in moments(jnp.asarray(z)).items()}
-    arm = model.rows.arm
-    count = np.bincount(arm, minlength=len(arms))
-    mean_square = np.zeros((draws, len(arms)))
-    np.add.at(mean_square.T, arm, (m["se"] ** 2).T)
-    common = np.sqrt(m["arm_sd"] ** 2 + SHARED_ERROR * mean_square / np.maximum(count, 1))
-    visit = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
-    shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (draws, len(arms))))
-    deviation = shrink * common * rng.standard_normal((draws, len(arms)))
-    error = deviation[:, arm] + shrink[:, arm] * visit * rng.standard_normal(visit.shape)
+    m = model.moments_of(z)
+    error = errors(model, m, rng)
     change = np.clip(m["mean"] + error, -m["baseline"], 100 - m["baseline"])
     back = np.argsort(order)
     return Predicted(m["baseline"][:, back], change[:, back])

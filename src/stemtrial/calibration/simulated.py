@@ -19,9 +19,10 @@ import numpy as np
 
 from stemtrial.calibration import scores
 from stemtrial.calibration.arms import Reading, ReadingKind, TrialArm
-from stemtrial.calibration.fitmodel import FREEDOM, SHARED_ERROR, FitModel
+from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.given import given
 from stemtrial.calibration.posterior import model_fingerprint
+from stemtrial.calibration.prediction import errors
 from stemtrial.calibration.sampling import BLOCK, Sampler
 from stemtrial.errors import WorkerError
 
@@ -42,54 +43,25 @@ CONTRASTS: Mapping[str, tuple[int, int]] = {
 """Expected readings of :func:`made_problem`, one less another."""
 
 
-Simulate = Callable[[np.ndarray, int], np.ndarray]
-"""From coordinates (draws, dimension) and a seed to readings, (draws, readings)."""
-
-
-def simulator(model: FitModel) -> Simulate:
-    """Return the likelihood of a fit, read forward, compiled once.
+def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
+    """Draw readings given coordinates: the likelihood of a fit, read forward.
 
     Parameters
     ----------
     model
         Arms whose readings are drawn; those that it holds are not looked at.
+    z
+        Coordinates, (draws, dimension).
+    seed
+        Of deviations and errors.
 
     Returns
     -------
-    function
-        Of coordinates (draws, dimension) and the seed of deviations and errors; its readings, (draws, readings), are
-        as in the rows of the model: levels of arms with a known baseline as changes.
+    array
+        (draws, readings), as in the rows of the model: levels of arms with a known baseline as changes.
     """
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    import jax.numpy as jnp
-
-    @jax.jit  # type: ignore[untyped-decorator]
-    def moments(z: Any) -> Any:
-        return jax.lax.map(lambda one: model.moments(model.parts(one)), z)
-
-    arm, arms = model.rows.arm, len(model.arms)
-
-    def simulate(z: np.ndarray, seed: int) -> np.ndarray:
-        m = {name: np.asarray(values) for name, values in moments(jnp.asarray(z, float)).items()}
-        rng = np.random.default_rng([seed, 29])
-        mean_square = np.zeros((len(z), arms))
-        np.add.at(mean_square.T, arm, (m["se"] ** 2).T)
-        mean_square /= np.maximum(np.bincount(arm, minlength=arms), 1)
-        common = np.sqrt(m["arm_sd"] ** 2 + SHARED_ERROR * mean_square)
-        own = np.sqrt(m["tau_visit"][:, None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2)
-        shrink = np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, (len(z), arms)))
-        deviation = common * rng.standard_normal((len(z), arms))
-        error = shrink[:, arm] * (deviation[:, arm] + own * rng.standard_normal(own.shape))
-        return np.asarray(m["mean"] + m["gain"] * error)
-
-    return simulate
-
-
-def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
-    """Draw readings given coordinates once: see :func:`simulator`."""
-    return simulator(model)(z, seed)
+    m = model.moments_of(z)
+    return np.asarray(m["mean"] + m["gain"] * errors(model, m, np.random.default_rng([seed, 29])))
 
 
 @dataclass(frozen=True)
@@ -230,45 +202,29 @@ def _arm(
     )  # fmt: skip
 
 
-def quantities(model: FitModel) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return the function from coordinates (draws, dimension) and readings to the quantities, (draws, quantities)."""
-    import jax
-    import jax.numpy as jnp
-
-    @jax.jit  # type: ignore[untyped-decorator]
-    def found(z: Any, y: Any) -> Any:
-        def one(x: Any) -> Any:
-            parts = model.parts(x)
-            mean = model.moments(parts)["mean"]
-            contrasts = jnp.stack([mean[a] - mean[b] for a, b in CONTRASTS.values()])
-            fit = model.log_likelihood(x, y)[0].sum()
-            return jnp.concatenate([model.constants(parts).take(SHOWN), contrasts, fit[None]])
-
-        return jax.lax.map(one, z)
-
-    return lambda z, y: np.asarray(found(jnp.asarray(z, float), jnp.asarray(y, float)))
+def quantities(model: FitModel, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Quantities (draws, :data:`NAMES`) at coordinates (draws, dimension), given readings."""
+    parts = model.parts(z)
+    mean = model.moments(parts)["mean"]
+    contrasts = np.stack([mean[:, a] - mean[:, b] for a, b in CONTRASTS.values()], axis=1)
+    fit = model.log_likelihood(z, y)[0].sum(axis=1)
+    return np.column_stack([model.constants(parts).take(SHOWN), contrasts, fit])
 
 
 NAMES = (*SHOWN, *CONTRASTS, "log likelihood")
 """Quantities in the order of :func:`quantities`."""
 
 
-def fit_simulated(
-    sampler: Sampler,
-    simulate: Simulate,
-    measure: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    length: Length,
-    seed: int,
-    i: int,
-) -> tuple[np.ndarray, int]:
+def fit_simulated(sampler: Sampler, length: Length, seed: int, i: int) -> tuple[np.ndarray, int]:
     """Draw a truth and its readings, fit them, and return the ranks of the truth, (quantities,), and divergences."""
-    truth = np.random.default_rng([seed, 37, i]).standard_normal((1, sampler.model.dimension))
-    y = simulate(truth, int(np.random.default_rng([seed, 41, i]).integers(2**31)))[0]
+    model = sampler.model
+    truth = np.random.default_rng([seed, 37, i]).standard_normal((1, model.dimension))
+    y = simulate_readings(model, truth, int(np.random.default_rng([seed, 41, i]).integers(2**31)))[0]
     shape = sampler.shape(readings=y)
     iterations = -(-length.kept * length.thin // BLOCK) * BLOCK
     chain = sampler.chain(seed * 100_003 + i, iterations, shape, readings=y)
     draws = chain.draws[: length.kept * length.thin][:: length.thin]
-    ranks = (measure(draws, y) < measure(truth, y)).sum(axis=0)
+    ranks = (quantities(model, draws, y) < quantities(model, truth, y)).sum(axis=0)
     return ranks, int(chain.divergent.sum())
 
 
@@ -347,11 +303,9 @@ def _file(folder: Path, i: int) -> Path:
 
 def _share(folder: Path, share: list[int], length: Length, seed: int) -> None:
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    model = FitModel(made_problem())
-    sampler = Sampler(model, length.warmup, acceptance=length.acceptance)
-    simulate, measure = simulator(model), quantities(model)
+    sampler = Sampler(FitModel(made_problem()), length.warmup, acceptance=length.acceptance)
     for i in share:
-        ranks, divergent = fit_simulated(sampler, simulate, measure, length, seed, i)
+        ranks, divergent = fit_simulated(sampler, length, seed, i)
         partial = _file(folder, i).with_suffix(".partial")
         with partial.open("wb") as out:
             np.save(out, np.append(ranks, divergent), allow_pickle=False)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from stemtrial.calibration import prior
+from stemtrial.calibration.arrays import namespace, put
 from stemtrial.calibration.variants import variant
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.inputs import INPUT_CONSTANTS
@@ -60,9 +61,7 @@ class Learned:
 
     def at(self, z: Any) -> Any:
         """Value at a standard normal number."""
-        import jax.numpy as jnp
-
-        return self.median * jnp.exp(self.sd * z) if self.log else self.median + self.sd * z
+        return self.median * namespace(z).exp(self.sd * z) if self.log else self.median + self.sd * z
 
 
 WEN = "Wen 2022 Table 1, widened: oral placebo, other trials"
@@ -110,11 +109,7 @@ def heavy(z: Any) -> Any:
     >>> [round(float(heavy(z)), 2) for z in (0.0, 1.0, 3.0)]
     [0.0, 1.06, 4.9]
     """
-    if isinstance(z, float | np.ndarray):
-        return np.sinh(TAIL * z) / TAIL
-    import jax.numpy as jnp
-
-    return jnp.sinh(TAIL * z) / TAIL
+    return namespace(z).sinh(TAIL * z) / TAIL
 
 
 def learned_of(indication: Indication = "knee_oa") -> tuple[Learned, ...]:
@@ -138,14 +133,14 @@ def sampled(indication: Indication = "knee_oa") -> tuple[Parameter, ...]:
 
 
 class Constants(Mapping[str, Any]):
-    """Constants of the model as one JAX vector with names, from which many can be taken at once.
+    """Constants of the model as one vector with names, from which many can be taken at once.
 
     Parameters
     ----------
     names
         In the order of the vector.
     vector
-        Values, (names,).
+        Values, (..., names): of JAX at one point, or of NumPy at many (:mod:`stemtrial.calibration.arrays`).
     """
 
     def __init__(self, names: Sequence[str], vector: Any) -> None:
@@ -153,7 +148,7 @@ class Constants(Mapping[str, Any]):
         self.vector = vector
 
     def __getitem__(self, name: str) -> Any:
-        return self.vector[self._at[name]]
+        return self.vector[..., self._at[name]]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._at)
@@ -162,18 +157,16 @@ class Constants(Mapping[str, Any]):
         return len(self._at)
 
     def take(self, names: Sequence[str]) -> Any:
-        """Values of several constants, (names,)."""
-        return self.vector[np.array([self._at[name] for name in names])]
+        """Values of several constants, (..., names)."""
+        return self.vector[..., np.array([self._at[name] for name in names])]
 
     def replaced(self, **values: Any) -> "Constants":
         """Return the same with some values changed."""
-        import jax.numpy as jnp
-
+        xp = namespace(self.vector)
         rows = np.array([self._at[name] for name in values])
-        return Constants(
-            tuple(self._at),
-            self.vector.at[rows].set(jnp.stack([jnp.asarray(v, float) for v in values.values()])),
-        )
+        lead = self.vector.shape[:-1]
+        stacked = xp.stack([xp.broadcast_to(xp.asarray(v, float), lead) for v in values.values()], axis=-1)
+        return Constants(tuple(self._at), put(self.vector, rows, stacked))
 
 
 @dataclass(frozen=True)
@@ -215,15 +208,14 @@ class Standard:
         return cls(tuple(parameters), tuple(learned), table, slopes, constants or registry())
 
     def constants(self, z: Any, z_learned: Any) -> Constants:
-        """Constants at standard normal numbers, (parameters,) and (learned,)."""
-        import jax.numpy as jnp
-
+        """Constants at standard normal numbers, (..., parameters) and (..., learned)."""
+        xp = namespace(z)
         step = KNOTS[1] - KNOTS[0]
-        position = jnp.clip((z - KNOTS[0]) / step, 0.0, len(KNOTS) - 1.0)
-        left = jnp.clip(jnp.floor(position).astype(int), 0, len(KNOTS) - 2)
+        position = xp.clip((z - KNOTS[0]) / step, 0.0, len(KNOTS) - 1.0)
+        left = xp.clip(xp.floor(position).astype(int), 0, len(KNOTS) - 2)
         t = position - left
         rows = np.arange(len(self.parameters))
-        table, slopes = jnp.asarray(self.values), jnp.asarray(self.slopes) * step
+        table, slopes = xp.asarray(self.values), xp.asarray(self.slopes) * step
         y0, y1, d0, d1 = table[rows, left], table[rows, left + 1], slopes[rows, left], slopes[rows, left + 1]
         value = (
             y0 * (1 + 2 * t) * (1 - t) ** 2
@@ -232,18 +224,19 @@ class Standard:
             + d1 * t * t * (t - 1)
         )
         logs = np.array([p.scale == "log" for p in self.parameters])
-        value = jnp.where(logs, jnp.exp(jnp.where(logs, value, 0.0)), value)
+        value = xp.where(logs, xp.exp(xp.where(logs, value, 0.0)), value)
         median, sd = (np.array([getattr(q, name) for q in self.learned]) for name in ("median", "sd"))
         ratio = np.array([q.log for q in self.learned])
-        moved = jnp.where(
-            ratio, median * jnp.exp(jnp.where(ratio, sd * z_learned, 0.0)), median + sd * z_learned
+        moved = xp.where(
+            ratio, median * xp.exp(xp.where(ratio, sd * z_learned, 0.0)), median + sd * z_learned
         )
         names = [p.symbol for p in self.parameters] + [q.name for q in self.learned]
         fixed = {symbol: p.value for symbol, p in self.table.items() if symbol not in names}
         per_year = ("sig_X", "lam_C")
-        vector = jnp.concatenate([value, moved, np.array(list(fixed.values()))])
+        still = xp.broadcast_to(np.array(list(fixed.values())), (*value.shape[:-1], len(fixed)))
+        vector = xp.concatenate([value, moved, still], axis=-1)
         found = Constants([*names, *fixed], vector)
         daily = found.take(per_year) / equations.DAYS_PER_YEAR
         return Constants(
-            [*names, *fixed, *(f"{n} per day" for n in per_year)], jnp.concatenate([vector, daily])
+            [*names, *fixed, *(f"{n} per day" for n in per_year)], xp.concatenate([vector, daily], axis=-1)
         )

@@ -16,7 +16,6 @@ from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.observed import Asked
 from stemtrial.calibration.prediction import Predicted, predict
 from stemtrial.calibration.psis import LeaveOneOut, leave_one_out, psis, threshold
-from stemtrial.calibration.sampling import in_this_thread
 
 DRAWS = 400
 PROPOSALS = 40
@@ -85,10 +84,6 @@ class Trialwise:
 
 def trialwise(fit: Fit, seed: int, draws: int = DRAWS, proposals: int = PROPOSALS) -> Trialwise:
     """Integrate the effects of every trial out of its likelihood, for some draws of a fit."""
-    in_this_thread()
-    import jax
-    import jax.numpy as jnp
-
     model = fit.model
     flat = fit.draws.reshape(-1, model.dimension)
     rng = np.random.default_rng([seed, 31])
@@ -112,8 +107,7 @@ def trialwise(fit: Fit, seed: int, draws: int = DRAWS, proposals: int = PROPOSAL
         )  # fmt: skip
         log_prior = -0.5 * (z[:, :, where] ** 2).sum(axis=-1) - 0.5 * p * np.log(2 * np.pi)
         correction[:, :, trial] = log_prior - log_q
-    by_arm = jax.jit(lambda zs: jax.lax.map(lambda one: model.log_likelihood(one)[0], zs))
-    found = np.asarray(by_arm(jnp.asarray(z.reshape(-1, model.dimension))))
+    found = model.log_likelihoods(z.reshape(-1, model.dimension))
     by_trial = np.zeros((len(found), len(own)))
     np.add.at(by_trial.T, model.trial_of, found.T)
     total = by_trial.reshape(len(rows), proposals, len(own)) + correction

@@ -151,6 +151,34 @@ class Steps:
         """
         return self._differentiable(x0, q, p, inputs, gain)
 
+    def visited(self, x0: Any, q: Any, p: Any, inputs: Any, gain: Any) -> Any:
+        """States on the days asked for, arm after arm, (visits, states, LANES).
+
+        Arguments as for :meth:`solve`; NumPy arrays may all have the same leading axes, which the result then has,
+        and are not differentiated.
+        """
+        rows = np.array([k for arm in self.at for k in arm])
+        if not isinstance(x0, np.ndarray):
+            return self.solve(x0, q, p, inputs, gain)[rows]
+        lead = x0.shape[:-3]
+        found = np.empty((*lead, len(rows), len(equations.STATES), LANES))
+        for i in np.ndindex(lead):
+            found[i] = self._forward(x0[i], q[i], p[i], inputs[i], gain[i])[rows]
+        return found
+
+    def _table(self, c: np.ndarray) -> np.ndarray:
+        stage = np.array(_adjoint.STAGE_TIMES)
+        u = np.empty((len(self.h), len(stage) + 1, len(equations.INPUTS)))
+        _tabulate(*self._events, c, self.first, self.pieces, self.starts, self.h, stage, u)
+        return u
+
+    def _forward(self, *args: Any) -> np.ndarray:
+        x0, q, p, c, gain = (np.ascontiguousarray(a, float) for a in args)
+        path = np.empty((len(self.h), len(equations.STATES), LANES))
+        constants = np.array(_adjoint.CONSTANTS)
+        _adjoint.forward(x0, q, p, self.h, self._table(c), gain, self.first, constants, path)
+        return path
+
     @cached_property
     def _differentiable(self) -> Any:
         import jax
@@ -158,32 +186,20 @@ class Steps:
 
         constants, stage = np.array(_adjoint.CONSTANTS), np.array(_adjoint.STAGE_TIMES)
         shape = (len(self.h), len(equations.STATES), LANES)
-        *events, first_event = self._events
         grid = (self.first, self.pieces, self.starts, self.h, stage)
-
-        def table(p: np.ndarray) -> np.ndarray:
-            u = np.empty((len(self.h), len(stage) + 1, len(equations.INPUTS)))
-            _tabulate(*events, first_event, p, *grid, u)
-            return u
-
-        def forward(*args: Any) -> np.ndarray:
-            x0, q, p, c, gain = (np.ascontiguousarray(a, float) for a in args)
-            path = np.empty(shape)
-            _adjoint.forward(x0, q, p, self.h, table(c), gain, self.first, constants, path)
-            return path
 
         def backward(*args: Any) -> tuple[np.ndarray, ...]:
             x0, q, p, c, gain, path, bar = (np.ascontiguousarray(a, float) for a in args)
-            u = table(c)
+            u = self._table(c)
             found = tuple(np.empty_like(a) for a in (x0, q, p, u, gain))
             _adjoint.backward(x0, q, p, self.h, u, gain, self.first, constants, path, bar, *found)
             along = np.zeros_like(c)
-            _along(*events, first_event, c, *grid, self._relevant, found[3], along)
+            _along(*self._events, c, *grid, self._relevant, found[3], along)
             return (*found[:3], along, found[4])
 
         def value(*args: Any) -> Any:
             return jax.pure_callback(
-                forward, jax.ShapeDtypeStruct(shape, jnp.float64), *args, vmap_method="sequential"
+                self._forward, jax.ShapeDtypeStruct(shape, jnp.float64), *args, vmap_method="sequential"
             )
 
         solve: Any = jax.custom_vjp(value)
