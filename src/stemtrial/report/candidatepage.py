@@ -32,8 +32,11 @@ MONTHS: Final = ("1", "3", "6", "12", "24")
 MAIN_MONTH: Final = "12"
 BAND_SIGNS: Final = ("ᵃ", "ᵇ", "ᶜ", "ᵈ")
 """Mark the time at risk of a harm, in the order of :data:`stemtrial.report.candidatewords.BANDS`."""
-CROWDED: Final = ((1000, "tight"), (600, "dense"))
+CROWDED: Final = ((1400, "tightest"), (1000, "tight"), (600, "dense"))
 """Characters on what fails, what is unknown and the course from which the first sheet is set smaller, to stay one."""
+ROOM: Final = 10
+"""Options with numbers for which there is room; each further one takes the place of :data:`TAKES` characters."""
+TAKES: Final = 350
 SHORT: Final = {
     "complicated upper gastrointestinal event": "upper GI",
     "serious cardiovascular event": "cardiovascular",
@@ -110,9 +113,7 @@ def professional(document: Document) -> dict[str, Any]:
         "matrix": [part for part in (rows[:half], rows[half:]) if part],
         "failing": fails,
         "missing": unknown,
-        "setting": next(
-            (name for most, name in CROWDED if sum(map(len, fails + unknown + visits)) > most), ""
-        ),
+        "setting": setting(fails + unknown + visits, sum(not row.text for row in options)),
         "flags": [flag for flag in found["flags"] if flag["state"] != "met"],
         "outlook": options,
         "without": without(options),
@@ -123,6 +124,18 @@ def professional(document: Document) -> dict[str, Any]:
         "checked": checked(document),
         "rules_read": len([rule for rule in found["rules"] if not rule["rule"].startswith("flag_if")]),
     }
+
+
+def setting(texts: Sequence[str], options: int) -> str:
+    """Return how small the first sheet is set, by its texts and the number of options with numbers.
+
+    Examples
+    --------
+    >>> setting(["a few words"], 10), setting(["a few words"], 12)
+    ('', 'dense')
+    """
+    taken = sum(map(len, texts)) + TAKES * max(options - ROOM, 0)
+    return next((name for most, name in CROWDED if taken > most), "")
 
 
 def checked(document: Document) -> str:
