@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import numpy as np
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 Compilable = Callable[..., Any]
+
+_VECTOR_BYTES = 64
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
@@ -77,38 +80,93 @@ def wide_vectors(typing_context):  # type: ignore[no-untyped-def]
     return types.void(), generate
 
 
-def empty_like_kind(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Uninitialised ``(rows, columns)`` array of another array's type; usable in compiled functions."""
-    return np.empty((rows, columns), array.dtype)
+@intrinsic(prefer_literal=True)
+def empty_like_kind(typing_context, array, rows, columns):  # type: ignore[no-untyped-def]
+    """Uninitialised ``(rows, columns)`` array of another array's type, on the stack of the compiled function."""
+    block = types.Array(array.dtype, 2, "C")
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        shape = rows.literal_value, columns.literal_value
+        kind = context.get_data_type(array.dtype)
+        size = context.get_abi_sizeof(kind)
+        memory = cgutils.alloca_once(builder, kind, shape[0] * shape[1])
+        memory.align = _VECTOR_BYTES
+        found = context.make_array(block)(context, builder)
+        dimensions, strides = (
+            [context.get_constant(types.intp, n) for n in sizes] for sizes in (shape, (shape[1] * size, size))
+        )
+        populate_array(found, memory, dimensions, strides, size, meminfo=None)
+        return found._getvalue()
+
+    return block(array, rows, columns), generate
 
 
-@overload(empty_like_kind)  # type: ignore[untyped-decorator]
-def _empty_like_kind(array: Any, rows: int, columns: int) -> Callable[..., np.ndarray]:
-    dtype = array.dtype
+class _Rows:
+    """Rows of an array (rows, groups, patients) and of the block (rows, lanes) that some patients of them fill.
 
-    def empty(array: Any, rows: int, columns: int) -> np.ndarray:
-        return np.empty((rows, columns), dtype)
+    Written as machine code directly: sliced in Python, a few rows to copy cost more to compile than the equations.
+    """
 
-    return empty
+    def __init__(self, context, builder, block, array):  # type: ignore[no-untyped-def]
+        self._builder = builder
+        self._block, self._array = (
+            context.make_array(kind)(context, builder, value) for kind, value in (block, array)
+        )
+        self._size = context.get_abi_sizeof(self._block.data.type.pointee)
+        self.lanes = builder.extract_value(self._block.shape, 1)
+        self._groups, self._patients = (builder.extract_value(self._array.shape, i) for i in (1, 2))
+
+    def here(self, first):  # type: ignore[no-untyped-def]
+        """Return the number of patients from the first on, at most as many as there are lanes."""
+        left = self._builder.sub(self._patients, first)
+        return self._builder.select(self._builder.icmp_signed("<", left, self.lanes), left, self.lanes)
+
+    def lane(self, row, lane):  # type: ignore[no-untyped-def]
+        """Return the place of a lane of a row of the block."""
+        at = self._builder.add(self._builder.mul(self.lanes.type(row), self.lanes), lane)
+        return self._builder.gep(self._block.data, [at])
+
+    def patient(self, row, group, patient):  # type: ignore[no-untyped-def]
+        """Return the place of a patient of a row of the array."""
+        at = self._builder.add(self._builder.mul(self.lanes.type(row), self._groups), group)
+        at = self._builder.add(self._builder.mul(at, self._patients), patient)
+        return self._builder.gep(self._array.data, [at])
+
+    def copy(self, target, source, count):  # type: ignore[no-untyped-def]
+        """Copy some numbers that follow one another."""
+        cgutils.raw_memcpy(self._builder, target, source, count, self._size)
 
 
-@inline
-def load(block, row, array, rows, group, first):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def load(typing_context, block, row, array, rows, group, first):  # type: ignore[no-untyped-def]
     """Copy some rows of an array (rows, groups, patients) into a block (rows, lanes); the last patient fills it up."""
-    for i in range(len(rows)):
-        values = array[rows[i], group, first : first + block.shape[1]]
-        lanes = block[row + i]
-        for lane in range(len(values)):
-            lanes[lane] = values[lane]
-        for lane in range(len(values), len(lanes)):
-            lanes[lane] = values[-1]
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        both = _Rows(context, builder, (block, arguments[0]), (array, arguments[2]))
+        here = both.here(arguments[5])
+        inside = range(row.literal_value, row.literal_value + len(rows))
+        for i, source in zip(inside, rows, strict=True):
+            start = both.patient(source.literal_value, arguments[4], arguments[5])
+            both.copy(both.lane(i, here.type(0)), start, here)
+        with cgutils.for_range(builder, both.lanes, start=here) as loop:
+            for i in inside:
+                last = builder.load(both.lane(i, builder.sub(here, here.type(1))))
+                builder.store(last, both.lane(i, loop.index))
+        return context.get_dummy_value()
+
+    return types.void(block, row, array, rows, types.intp, types.intp), generate
 
 
-@inline
-def store(block, array, rows, group, first):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def store(typing_context, block, array, rows, group, first):  # type: ignore[no-untyped-def]
     """Copy the leading rows of a block back."""
-    for i in range(len(rows)):
-        values = array[rows[i], group, first : first + block.shape[1]]
-        lanes = block[i]
-        for lane in range(len(values)):
-            values[lane] = lanes[lane]
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        both = _Rows(context, builder, (block, arguments[0]), (array, arguments[1]))
+        here = both.here(arguments[4])
+        for i, target in enumerate(rows):
+            place = both.patient(target.literal_value, arguments[3], arguments[4])
+            both.copy(place, both.lane(i, here.type(0)), here)
+        return context.get_dummy_value()
+
+    return types.void(block, array, rows, types.intp, types.intp), generate
