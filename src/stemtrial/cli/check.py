@@ -244,6 +244,16 @@ def _further(trial: "Trial") -> list[tuple[str, str]]:
     for event in conduct.events:
         when = f"{event.by_month_12:.1%} by month 12 above pain {event.pain_above:g}"
         rows.append(("event", f"{event.kind.replace('_', ' ')}, {when}"))
+    if (over := conduct.crossover) is not None:
+        who = f"{over.share:.0%} of {over.from_arm} above pain {over.pain_above:g}"
+        rows.append(("crossover", f"{who} to {over.to_arm}, from month {over.from_month:g}"))
+    if conduct.visit_window_days is not None:
+        rows.append(("windows", f"visits within {conduct.visit_window_days:g} days of their day"))
+    if (drawn := trial.randomisation) is not None:
+        sizes = f"s of {', '.join(map(str, drawn.block_sizes))}" if drawn.block_sizes else ""
+        within = f" within {', '.join(drawn.strata)}" if drawn.strata else ""
+        adjusted = "; analysis adjusted for strata" if drawn.adjusted else ""
+        rows.append(("arms by", f"{drawn.method}{sizes}{within}{adjusted}"))
     if (accrual := conduct.accrual) is not None:
         pace = f"{accrual.patients_per_site_month:g} patients a month each"
         rows.append(("accrual", f"{accrual.sites} sites, {pace}"))

@@ -7,6 +7,7 @@ from stemtrial.calibration.variants import NOT_RELEASED
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.treatments import PRP_HAS_NO_INPUT, Cells
 from stemtrial.trial.protocol import Trial
+from stemtrial.trial.randomisation import strata
 
 
 def unavailable(trial: Trial) -> Iterator[Problem]:
@@ -59,6 +60,8 @@ def _too_few(trial: Trial) -> Iterator[Problem]:
     """Yield comparisons whose first analysis has no more patients than unknowns."""
     question = trial.question
     unknown = 3 + (len(trial.visits_months) if question.analysis == "mmrm" else 0)
+    if trial.randomisation is not None and trial.randomisation.adjusted:
+        unknown += strata(trial) - 1
     first = question.interim.at[0] if question.interim else 1.0
     for pair in question.comparisons:
         seen = [round(first * trial.arms[name].n) for name in pair]

@@ -29,6 +29,7 @@ def table(
 
     months = np.array(trial.visits_months)
     tables = []
+    kinds = dict.fromkeys(kind for record in records.values() for kind in record.events)
     for arm, record in records.items():
         covariates = casts[arm].people.covariates
         shape = covariates.age.shape
@@ -46,12 +47,13 @@ def table(
             for v, month in enumerate(months):
                 values = record.readings[name][v].ravel().astype(np.float64)
                 columns[f"{name}_{month:g}"] = pa.array(values, mask=~record.present[v].ravel())
+        nobody = np.zeros_like(record.present)
         columns["left_by_month"] = _first(~record.present, months)
         # A patient is marked as rescued from the visit after the start; the last visit cannot start one that counts.
         started = np.concatenate([record.rescued[1:], record.rescued[-1:]])
         columns["rescue_month"] = _first(started, months)
-        for kind, happened in record.events.items():
-            columns[f"{kind}_month"] = _first(happened, months)
+        for kind in kinds:
+            columns[f"{kind}_month"] = _first(record.events.get(kind, nobody), months)
         taken = record.taken.ravel()
         made = pa.table(columns)
         tables.append(made if taken.all() else made.filter(pa.array(taken)))
