@@ -193,7 +193,7 @@ def test_validate_refuses(folder, tmp_path):
 def test_validate_writes_its_folder(folder, tmp_path):
     done = run(
         "validate", "--indication", "knee_oa", "--fit", folder, "--out", tmp_path / "v", "--samples", 100, "--no-refit",
-        "--json",
+        "--no-machinery", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -208,7 +208,19 @@ def test_validate_writes_its_folder(folder, tmp_path):
     assert verdicts["held_out_coverage"] in ("met", "not met")
     checked = {i["key"]: i["verdict"] for i in document["credibility"]["verification"]}
     assert checked["convergence"] == "met"
-    assert checked["simulation_based_calibration"] == "not available"
+    assert checked["simulation_based_calibration"] == checked["reproducibility"] == "not available"
+    gaps = [d for d in document["held_out"]["differences"] if d["predictor"] == "mechanism"]
+    assert {(d["against"], d["kind"]) for d in gaps} == {
+        (name, kind) for name in ("pooled mean", "time course") for kind in ("arm", "contrast")
+    }
+    accuracy = next(i for i in document["credibility"]["validation"] if i["key"] == "held_out_accuracy")
+    better = [
+        min((d for d in gaps if d["kind"] == kind), key=lambda d: -d["crps_by_trial"])
+        for kind in ("arm", "contrast")
+    ]
+    assert (accuracy["verdict"] == "met") == all(d["crps_by_trial"] <= 0 for d in better)
+    for d in better:
+        assert f"{d['crps_by_trial']:+.2f} ± {d['se_by_trial']:.2f}" in accuracy["result"]
     assert "Trials left out" in (tmp_path / "v" / "calibration.html").read_text()
     assert len(rows(tmp_path / "v" / "left_out.csv")) == sum(
         s["rows"] for s in document["held_out"]["scores"] if s["predictor"] == "mechanism"

@@ -20,6 +20,7 @@ from stemtrial.calibration.observed import Asked
 from stemtrial.calibration.prediction import predict
 from stemtrial.calibration.sampling import BLOCK, Sampler, Shape
 from stemtrial.calibration.trialwise import places, trialwise
+from stemtrial.calibration.verification import same_draws
 from stemtrial.errors import NumericalError
 from stemtrial.mechanism.schedule import schedule
 from stemtrial.mechanism.treatments import Cells, Nsaid, Saline
@@ -225,6 +226,10 @@ def test_an_interrupted_chain_goes_on_as_if_nothing_had_been(without_data, sampl
     # A finished chain is read, not run.
     again = sampler.chain(4, DRAWS, shape, progress=lambda done: pytest.fail("ran"), **given)
     assert np.array_equal(again.draws, whole.draws)
+
+
+def test_one_seed_gives_the_same_draws(without_data, sampler):
+    assert same_draws(sampler, without_data[0], 3).verdict == "met"
 
 
 @pytest.fixture(scope="module")

@@ -236,11 +236,15 @@ class Mechanism:
         order = np.random.default_rng([seed, 43]).permutation(draws)
         return np.concatenate(found)[order]
 
+    def sampler(self, name: str, warmup: int) -> Sampler:
+        """Return the sampler of a structure, compiled once; the warm-up is that of the first call."""
+        if name not in self._samplers:
+            self._samplers[name] = Sampler(self.parts[name].fit.model, warmup)
+        return self._samplers[name]
+
     def _refit(self, name: str, trial: int, how: Refits, count: int) -> np.ndarray:
         fit = self.parts[name].fit
-        if name not in self._samplers:
-            self._samplers[name] = Sampler(fit.model, how.warmup)
-        sampler = self._samplers[name]
+        sampler = self.sampler(name, how.warmup)
         weights = np.where(fit.model.trial_of == trial, 0.0, 1.0)
         shape = shape_without(fit, trial)
         total = how.chains * (how.warmup + how.draws)
@@ -269,18 +273,20 @@ class Mechanism:
         return np.asarray(flat[np.arange(count) * len(flat) // count])
 
 
-def shape_without(fit: Fit, trial: int) -> Shape:
+def shape_without(fit: Fit, trial: int | None) -> Shape:
     """Return the coordinates in which to sample without a trial: the posterior's, its effects at their prior.
 
-    Any shape gives the same posterior; a good one gives it sooner.
+    Any shape gives the same posterior; a good one gives it sooner. ``None`` leaves no trial out.
     """
     flat = fit.draws.reshape(-1, fit.model.dimension)
     covariance = np.cov(flat.T)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(np.diag(covariance))
-    mode, own = flat.mean(axis=0), places(fit.model)[trial]
-    mode[own] = 0.0
-    covariance[own], covariance[:, own] = 0.0, 0.0
-    covariance[own, own] = 1.0
+    mode = flat.mean(axis=0)
+    if trial is not None:
+        own = places(fit.model)[trial]
+        mode[own] = 0.0
+        covariance[own], covariance[:, own] = 0.0, 0.0
+        covariance[own, own] = 1.0
     return Shape(mode, np.linalg.cholesky(covariance + 1e-9 * np.eye(len(mode))))
 
 

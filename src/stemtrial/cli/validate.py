@@ -11,6 +11,7 @@ from stemtrial.cli.calibrating import Indication
 from stemtrial.errors import InputError, Interrupted, Problem
 
 if TYPE_CHECKING:
+    from stemtrial.calibration.credibility import Check
     from stemtrial.calibration.fitfolder import FitFolder
     from stemtrial.calibration.holdout import LeftOutTrials
     from stemtrial.calibration.simulated import Simulated
@@ -38,6 +39,12 @@ def validate(
         bool,
         typer.Option(
             "--refit/--no-refit", help="Refit without trials whose reweighting is not to be trusted."
+        ),
+    ] = True,
+    machinery: Annotated[
+        bool,
+        typer.Option(
+            "--machinery/--no-machinery", help="Check solver, seed and comparators as well (a minute)."
         ),
     ] = True,
     workers: Annotated[
@@ -71,12 +78,13 @@ def validate(
     work = work_of(out, "validate")
     try:
         predictive, held_out, mechanism = on_trials(found, samples, seed, work, refit)
+        verified = on_machinery(found, mechanism, seed) if machinery else {}
         simulated = on_simulated(sbc, seed, cores(workers), work) if sbc else None
     except (Interrupted, KeyboardInterrupt):
         raise Interrupted(
             f"interrupted; what was finished is kept in {work}, and the same command goes on from there"
         ) from None
-    document = write(found, out, predictive, held_out, mechanism, simulated, seed, started)
+    document = write(found, out, predictive, held_out, mechanism, simulated, verified, seed, started)
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
@@ -141,6 +149,24 @@ def on_trials(
     return predictive, held_out, mechanism
 
 
+def on_machinery(found: "FitFolder", mechanism: "Mechanism", seed: int) -> "dict[str, Check]":
+    """Check the solver, the seed and comparators against published models, with the weightiest structure."""
+    from stemtrial.calibration.validation import shape_without
+    from stemtrial.calibration.verification import SHORT, comparators, numerical_error, same_draws
+    from stemtrial.cli.progress import bar
+
+    weights = found.posterior.about["structure_weights"]
+    name = max(weights, key=lambda each: float(weights[each]))
+    fit = found.fits[name]
+    with bar() as progress:
+        progress.add_task("checking solver and seed", total=None)
+        return {
+            "numerical_error": numerical_error(fit, seed),
+            "published_models": comparators(fit),
+            "reproducibility": same_draws(mechanism.sampler(name, SHORT), shape_without(fit, None), seed),
+        }
+
+
 def on_simulated(fits: int, seed: int, workers: int, work: Path) -> "Simulated":
     """Check the inference on truths that are known."""
     from stemtrial.calibration.simulated import Length, calibrate
@@ -161,6 +187,7 @@ def write(
     held_out: "LeftOutTrials",
     mechanism: "Mechanism",
     simulated: "Simulated | None",
+    verified: "dict[str, Check]",
     seed: int,
     started: float,
 ) -> dict[str, Any]:
@@ -182,7 +209,7 @@ def write(
         for item in before[section] if item["verdict"] != "not available"
     }  # fmt: skip
     unreliable = sorted({t for part in mechanism.parts.values() for t in part.unreliable()})
-    known |= checks(predictive, held_out, mechanism.done, unreliable, simulated)
+    known |= verified | checks(predictive, held_out, mechanism.done, unreliable, simulated)
     stated = [text for text in before["limitations"] if not text.endswith((": not available.",))]
     stated = [text for text in stated if ": not met (" not in text]
     credible = record(before["subject"], before["fingerprint"], USE, known, stated)
