@@ -15,6 +15,7 @@ from stemtrial.trial.protocol import Trial
 from stemtrial.trial.randomisation import BY_CHANCE, STRATUM_STRIDE, randomise, strata, stratum
 from stemtrial.trial.recruitment import AT_SITES, ENTRANTS, entries, sites
 from stemtrial.trial.replicates import Plan, simulate
+from stemtrial.trial.rows import table
 from stemtrial.trial.stratified import stratified_ancova, stratified_contrasts, stratified_mmrm
 
 ALARM = 1e-6
@@ -244,6 +245,21 @@ def test_counts_of_a_randomised_trial_add_up(whole):
     stopped = results["look"] == 0
     assert ((results["randomised"] >= 30) & (results["randomised"] <= 60)).all()
     assert (results["randomised"][~stopped] == 60).all()
+
+
+def test_rows_of_a_randomised_trial_are_its_patients(whole):
+    """Places that stay empty have no row; arms have the same columns though only one is crossed over from."""
+    plan, results = whole
+    made = []
+    ids = np.arange(3)
+    simulate(plan, SEED, ids, lambda *found: made.append(table(plan.trial, *found).to_pandas()))
+    (rows,) = made
+    sizes = rows.groupby(["replicate", "arm"]).size()
+    for arm in ("saline", "cells"):
+        assert sizes[:, arm].tolist() == results[f"{arm}/randomised"][:3].tolist()
+    crossed = rows.groupby("arm")["crossover_month"].count()
+    assert crossed["cells"] == 0
+    assert crossed["saline"] == results["saline/events/crossover"][:3].sum()
 
 
 def test_the_analysis_of_a_replicate_is_the_regression_of_its_patients(whole):
