@@ -126,7 +126,8 @@ def test_combinations_follow_the_options_on_request(trial):
     assert found["outlook"]["options"]["saline"] == trial["outlook"]["options"]["saline"]
     _, _, (first, second) = sheets(found)
     assert "NSAID by mouth + education and exercise" in first
-    assert "Anti-inflammatory pills with Advice and exercise" in second
+    assert "Anti-inflammatory pills with Advice and exercise: the harms of each of the two count" in second
+    assert "those of each part" in first
     with pytest.raises(InputError, match="is not an option"):
         assess(intake, load(), belief("knee_oa"), seed=3, draws=100, also=["nsaid+magnets"])
 

@@ -28,6 +28,9 @@ Document = Mapping[str, Any]
 SIGNS: Final = {"met": "✓", "not met": "✗", "unknown": "?", None: ""}
 """Signs of the matrix; every state is also a word for those who cannot see it."""
 
+OF_ALL: Final = "those of each part"
+"""Harms of a combination, whose parts stand in rows of their own."""
+
 MONTHS: Final = ("1", "3", "6", "12", "24")
 MAIN_MONTH: Final = "12"
 BAND_SIGNS: Final = ("ᵃ", "ᵇ", "ᶜ", "ᵈ")
@@ -312,7 +315,9 @@ def outlook_rows(outlook: Document) -> Iterator[OutlookRow]:
         if f"{pair['month']:g}" == MAIN_MONTH
     }
     for name, option in outlook["options"].items():
-        harms = (harm(option["harms"], True), harm(option["harms"], False))
+        # One count of a combination would hide the other part's harms.
+        told = (harm(option["harms"], True), harm(option["harms"], False))
+        harms = (OF_ALL, OF_ALL) if "+" in name else told
         dose, _, _ = (option["dose_note"] or "").partition(" million cells")
         head = (option_name(name), dose)
         if not option["course"]:

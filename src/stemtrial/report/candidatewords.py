@@ -103,6 +103,9 @@ STOPS: Final = {
 }
 """Hard stops in plain words."""
 
+BOTH: Final = "the harms of each of the two count"
+"""Harms of a combination."""
+
 UNKNOWN: Final = (
     "We do not know if cells work better than salt water for you. The studies are small and do not agree.",
     "We do not know how long any effect lasts. Few studies looked longer than two years.",
@@ -298,7 +301,8 @@ def _harms(harms: Mapping[str, Sequence[Document]]) -> Iterator[tuple[str, str]]
     """Yield serious harms in plain words, one line for options with the same numbers."""
     told: dict[str, list[str]] = {}
     for name, lines in harms.items():
-        told.setdefault(_serious(lines), []).append(option_words(name))
+        text = BOTH if "+" in name else _serious(lines)
+        told.setdefault(text, []).append(option_words(name))
     for text, names in told.items():
         yield _joined(names), text
 
