@@ -52,7 +52,9 @@ def margins(spec: PopulationSpec) -> Mapping[str, TruncatedNormal]:
     )
 
 
-def draw(spec: PopulationSpec, seed: int, replicates: np.ndarray, first: Identities, patients: int) -> Covariates:
+def draw(
+    spec: PopulationSpec, seed: int, replicates: np.ndarray, first: Identities, patients: int
+) -> Covariates:
     """Draw the covariates of enrolled patients.
 
     Parameters
