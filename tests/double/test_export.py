@@ -205,7 +205,7 @@ def test_transport_files_hold_the_same_under_their_limits(made, found):
 def test_csv_files_hold_the_same(made, found):
     export(made / "run", made / "csv", "csv")
     for name, rows in found.items():
-        again = pd.read_csv(made / "csv" / f"{name}.csv", float_precision="round_trip")
+        again = pd.read_csv(made / "csv" / f"{name}.csv")
         assert list(again) == list(rows)
         for column in rows:
             if rows[column].dtype.kind in "if":
@@ -282,7 +282,7 @@ def test_streams_of_events_are_not_those_of_anything_else():
 @pytest.fixture(scope="module")
 def records(made):
     export(made / "run", made / "nonmem", "nonmem")
-    return pd.read_csv(made / "nonmem" / "nonmem.csv", na_values=".", float_precision="round_trip")
+    return pd.read_csv(made / "nonmem" / "nonmem.csv", na_values=".")
 
 
 def test_nonmem_records_are_in_order_and_numbers(made, records):
