@@ -30,8 +30,8 @@ def _join(c, dc, b, db):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _evaluate(kinds, starts, stops, amounts, p, piece, t, rescue, u, du):  # type: ignore[no-untyped-def]
-    """Write what :func:`evaluate` writes, the fading parts of rescue medicine only where asked for."""
+def _evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore[no-untyped-def]
+    """Write what :func:`evaluate` writes, but for the fading parts of rescue medicine, which are left at 0."""
     j0, k_j, I_max, A50, k_cs, h_max, k_a, k_e = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
     eps_N, om_N, tau_N, eps_para, k_op, k_on, k_off = p[8], p[9], p[10], p[11], p[12], p[13], p[14]
     route_injection, route_programme = p[15], p[16]
@@ -90,11 +90,16 @@ def _evaluate(kinds, starts, stops, amounts, p, piece, t, rescue, u, du):  # typ
     du[1] = I_max * A50 * da / ((A50 + a) * (A50 + a))
     u[2] *= h_max
     du[2] *= h_max
-    if rescue:
-        u[7] = np.exp(-(t - piece) / tau_N)
-        du[7] = -u[7] / tau_N
-        u[8] = np.exp(-k_op * (t - piece))
-        du[8] = -k_op * u[8]
+
+
+@inline
+def _fade(p, piece, t, u, du):  # type: ignore[no-untyped-def]
+    """Write the fading parts of rescue medicine."""
+    tau_N, k_op = p[10], p[12]
+    u[7] = np.exp(-(t - piece) / tau_N)
+    du[7] = -u[7] / tau_N
+    u[8] = np.exp(-k_op * (t - piece))
+    du[8] = -k_op * u[8]
 
 
 @jit
@@ -114,7 +119,8 @@ def evaluate(kinds, starts, stops, amounts, p, piece, t, u, du):  # type: ignore
     u, du
         Arrays of the length of ``equations.INPUTS``, overwritten.
     """
-    _evaluate(kinds, starts, stops, amounts, p, piece, t, True, u, du)
+    _evaluate(kinds, starts, stops, amounts, p, piece, t, u, du)
+    _fade(p, piece, t, u, du)
 
 
 @jit
@@ -122,7 +128,8 @@ def evaluate_groups(kinds, starts, stops, amounts, constants, piece, t, out):  #
     """Write the inputs of every group at day ``t`` into ``out`` (groups, inputs); ``constants`` by group."""
     du = np.empty(out.shape[1])
     for g in range(out.shape[0]):
-        evaluate(kinds, starts, stops, amounts, constants[g], piece, t, out[g], du)
+        _evaluate(kinds, starts, stops, amounts, constants[g], piece, t, out[g], du)
+        _fade(constants[g], piece, t, out[g], du)
 
 
 @jit
@@ -140,7 +147,9 @@ def tabulate(kinds, starts, stops, amounts, constants, piece, h, stage_times, ou
         for k in range(h.shape[0]):
             for s in range(last):
                 at = t + stage_times[s] * h[k]
-                _evaluate(kinds, starts, stops, amounts, constants[g], piece, at, fading, u, du)
+                _evaluate(kinds, starts, stops, amounts, constants[g], piece, at, u, du)
+                if fading:
+                    _fade(constants[g], piece, at, u, du)
                 for i in range(n):
                     out[g, k, s, i] = u[i] if abs(u[i]) > _TINY else 0.0
                 if s == 0:

@@ -86,9 +86,9 @@ class Schedule:
         return frozenset(e.kind for e in self.events if e.kind < Kind.CONTEXT_INJECTION)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Kinds, starts, stops and amounts as arrays for compiled functions."""
+        """Kinds, starts, stops and amounts as arrays for compiled functions, which so meet one type only."""
         return (
-            np.array([e.kind for e in self.events], np.int64),
+            np.array([e.kind for e in self.events], float),
             np.array([e.start for e in self.events], float),
             np.array([e.stop for e in self.events], float),
             np.array([e.amount for e in self.events], float),

@@ -77,7 +77,6 @@ class Use:
 _ORAL = frozenset({"nsaid", "paracetamol"})
 
 USES = (
-    Use("rest", frozenset(), False, frozenset()),
     Use(
         "medicine",
         frozenset({Kind.STEROID, Kind.HYALURONIC_ACID, Kind.NSAID, Kind.PARACETAMOL, Kind.EXERCISE}),
