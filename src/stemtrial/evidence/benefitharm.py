@@ -7,14 +7,16 @@ up or averaged.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stemtrial.errors import InputError, Problem
 from stemtrial.evidence.eventrisk import EventRisk, Kind, event_risks
 from stemtrial.evidence.schema import Harm
-from stemtrial.evidence.synthesis import Effect
 from stemtrial.evidence.tables import Evidence
 from stemtrial.evidence.vocabulary import Severity, nearest
+
+if TYPE_CHECKING:
+    from stemtrial.evidence.synthesis import Effect
 
 Scale = Literal["absolute", "relative"]
 
@@ -93,7 +95,7 @@ class BenefitHarm:
     """One option: what it does to pain (``None`` where the network does not say) and its harms."""
 
     option: str
-    benefits: tuple[Effect, ...]
+    benefits: "tuple[Effect, ...]"
     harms: tuple[HarmLine, ...]
 
 
@@ -102,7 +104,7 @@ def benefit_harm(
     *,
     indication: str,
     options: Sequence[str],
-    effects: Mapping[str, Sequence[Effect]],
+    effects: "Mapping[str, Sequence[Effect]]",
     baselines_per_1000: Mapping[tuple[str, str], float],
 ) -> tuple[BenefitHarm, ...]:
     """Return the options beside each other, in the order asked for.
