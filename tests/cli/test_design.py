@@ -84,3 +84,71 @@ def test_a_folder_with_the_report_of_a_design(example, tmp_path):
     refused = stemtrial("design", file, *options[:-1], tmp_path / "mine")
     assert refused.returncode == 2
     assert "not a run folder" in refused.stderr
+
+
+def shared_looks(tmp_path):
+    """Three comparisons with corticosteroid that share alpha over two looks, and secondary analyses."""
+    text = Path("examples/knee_oa_cells_vs_corticosteroid.yaml").read_text(encoding="utf-8")
+    text = text.replace("n: 120", "n: 20").rstrip()
+    file = tmp_path / "trial.yaml"
+    file.write_text(f"""{text}
+  also_compare: [[fat_cells, corticosteroid], [marrow_concentrate, corticosteroid]]
+  multiplicity: fixed_sequence
+  interim: {{at: [0.5], spending: lan_demets_of}}
+  stop_when: any_shown
+  secondary: {{responders: [mcid], missing: non_responder, time_to_loss: true}}
+""")
+    return file
+
+
+def test_every_comparison_has_curves_and_a_row(tmp_path):
+    file = shared_looks(tmp_path)
+    options = ("--target", 0.3, "--seed", 1, "--replicates", 50, "--max-n", 160, "--out", tmp_path / "design")
+    found = stemtrial("design", file, *options)
+    assert found.returncode == 0, found.stderr
+    assert "any comparison" in found.stdout
+    assert "size for 30 %" in found.stdout
+    document = json.loads((tmp_path / "design" / "design.json").read_text(encoding="utf-8"))
+    names = [(one["kind"], one["name"]) for one in document["further"]]
+    assert names == [
+        ("comparison", "cord_cells minus corticosteroid"),
+        ("comparison", "fat_cells minus corticosteroid"),
+        ("comparison", "marrow_concentrate minus corticosteroid"),
+        ("together", "any comparison"),
+        ("together", "all comparisons"),
+    ]
+    first, *_, together, every = document["further"]
+    assert (
+        first["curves"]["power"]["share"] == together["curves"]["power"]["share"]
+    )  # the first opens the sequence
+    assert every["answers"]["power"]["size"] is None or every["answers"]["power"]["target"] == 0.3
+    assert len(document["declared"]["comparisons"]) == 3
+    page = (tmp_path / "design" / "report.html").read_text(encoding="utf-8")
+    assert "Every comparison, factor and dose" in page
+
+
+def test_a_run_reports_shared_looks_and_secondary_analyses(tmp_path):
+    file = shared_looks(tmp_path)
+    found = stemtrial("simulate", file, "--replicates", 40, "--seed", 1, "--out", tmp_path / "run")
+    assert found.returncode == 0, found.stderr
+    for words in (
+        "All comparisons, sharing alpha",
+        "mcid, logistic",
+        "Time to loss of response",
+        "shown from z",
+    ):
+        assert words in found.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert [len(one["by_look"]["power"]) for one in summary["comparisons"]] == [2, 2, 2]
+    assert summary["looks"][0]["shares"][0]["share"] == 1
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "Example trials",
+        "Responders compared",
+        "How long a response lasts",
+        "Several comparisons share",
+    ):
+        assert words in page
+    said = stemtrial("check", file)
+    assert "any shown" in said.stdout
+    assert "mcid, time_to_loss" in said.stdout

@@ -274,7 +274,9 @@ def _further_table(found: "Search", target: float) -> "Table":
     from rich.table import Table
 
     largest = found.further[0].curves["assurance"].sizes[-1]
-    title = f"Each of what the question asks: chance, %, with {largest} patients, and the size for {100 * target:g} %"
+    title = (
+        f"Everything the question asks\nChance with {largest} patients, %, and size for {100 * target:g} %"
+    )
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
     table.add_column("", overflow="fold")
     for heading in ("assurance", "size", "power", "size", "type I error"):
