@@ -12,7 +12,7 @@ from stemtrial.trial.analysis import ancova
 from stemtrial.trial.armmeans import contrasts
 from stemtrial.trial.mmrm import mmrm
 from stemtrial.trial.protocol import Trial
-from stemtrial.trial.randomisation import BY_CHANCE, STRATUM_STRIDE, randomise, strata, stratum
+from stemtrial.trial.randomisation import BY_CHANCE, STRATUM_STRIDE, randomise, stratum
 from stemtrial.trial.recruitment import AT_SITES, ENTRANTS, entries, sites
 from stemtrial.trial.replicates import Plan, simulate
 from stemtrial.trial.rows import table
@@ -54,7 +54,7 @@ def test_complete_blocks_within_strata_hold_the_ratio(plan):
     ids = np.arange(40)
     arm, people = arms_in_order(trial, ids), draw(trial.population, SEED, ids, ENTRANTS, trial.n)
     site = sites(trial.conduct.accrual, trial.n, SEED, ids)
-    assert strata(trial) == 2 * 2 * 2 * 3
+    assert trial.strata == 2 * 2 * 2 * 3
     blocks = 0
     for r, (grade, female, above, s) in itertools.product(
         range(40), itertools.product((2, 3), (False, True), (False, True), range(3))

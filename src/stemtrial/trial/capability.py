@@ -7,7 +7,6 @@ from stemtrial.calibration.variants import NOT_RELEASED
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.treatments import PRP_HAS_NO_INPUT, Cells
 from stemtrial.trial.protocol import Trial
-from stemtrial.trial.randomisation import strata
 
 
 def unavailable(trial: Trial) -> Iterator[Problem]:
@@ -61,7 +60,7 @@ def _too_few(trial: Trial) -> Iterator[Problem]:
     question = trial.question
     unknown = 3 + (len(trial.visits_months) if question.analysis == "mmrm" else 0)
     if trial.randomisation is not None and trial.randomisation.adjusted:
-        unknown += strata(trial) - 1
+        unknown += trial.strata - 1
     first = question.interim.at[0] if question.interim else 1.0
     for pair in question.comparisons:
         seen = [round(first * trial.arms[name].n) for name in pair]

@@ -28,6 +28,7 @@ from stemtrial.trial.circumstances import (
     Accrual,
     Crossover,
     Event,
+    Factor,
     Leaving,
     Prices,
     Randomisation,
@@ -312,6 +313,18 @@ class Trial(Record):
         """Number of patients randomised."""
         return sum(arm.n for arm in self.arms.values())
 
+    def levels(self, factor: Factor) -> int:
+        """Return the number of levels of a factor of the strata."""
+        if factor == "site":
+            return self.conduct.accrual.sites if self.conduct.accrual is not None else 1
+        return len(self.population.severity) if factor == "grade" else 2
+
+    @property
+    def strata(self) -> int:
+        """Number of strata, one for each combination of the factors' levels; 1 without strata."""
+        factors = self.randomisation.strata if self.randomisation is not None else ()
+        return prod(self.levels(factor) for factor in factors)
+
     @property
     def hash(self) -> str:
         """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out.
@@ -518,11 +531,7 @@ class Trial(Record):
                 ("randomisation", "strata", rules.strata.index("site")),
                 hint="declare `conduct.accrual`, or leave `site` out",
             )
-        factors = {
-            "grade": len(self.population.severity),
-            "site": self.conduct.accrual.sites if self.conduct.accrual is not None else 1,
-        }
-        strata = prod(factors.get(factor, 2) for factor in rules.strata)
+        strata = self.strata
         if strata > MOST_STRATA or strata > self.n // 2:
             yield Fault(
                 f"makes {strata} strata for {self.n} patients",

@@ -16,7 +16,6 @@ import numpy as np
 from stemtrial.draws import Stream, uniforms
 from stemtrial.errors import NumericalError
 from stemtrial.population.covariates import Covariates, draw
-from stemtrial.trial.circumstances import Factor
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.recruitment import ENTRANTS, sites
 
@@ -66,19 +65,6 @@ def ratio(trial: Trial) -> dict[str, int]:
     return {name: trial.arms[name].n // divisor for name in trial.ordered_arms}
 
 
-def levels(trial: Trial, factor: Factor) -> int:
-    """Return the number of levels of a factor of the strata."""
-    if factor == "site":
-        return trial.conduct.accrual.sites if trial.conduct.accrual is not None else 1
-    return len(trial.population.severity) if factor == "grade" else 2
-
-
-def strata(trial: Trial) -> int:
-    """Return the number of strata, one for each combination of the factors' levels; 1 without strata."""
-    factors = trial.randomisation.strata if trial.randomisation is not None else ()
-    return int(np.prod([levels(trial, factor) for factor in factors], dtype=int))
-
-
 def stratum(trial: Trial, covariates: Covariates, site: np.ndarray | None) -> np.ndarray:
     """Return the stratum of each patient, from 0.
 
@@ -105,7 +91,7 @@ def stratum(trial: Trial, covariates: Covariates, site: np.ndarray | None) -> np
             case "site":
                 assert site is not None
                 level = site
-        found = found * levels(trial, factor) + level
+        found = found * trial.levels(factor) + level
     return found
 
 
@@ -141,7 +127,7 @@ def randomise(trial: Trial, seed: int, replicates: np.ndarray) -> dict[str, Plac
     else:
         sizes = np.array(rules.block_sizes or (n,))
         arm = np.empty(shape, np.int64)
-        for k in range(strata(trial)):
+        for k in range(trial.strata):
             here = which == k
             number = np.cumsum(here, axis=1) - 1
             most = int(here.sum(axis=1).max())
@@ -186,7 +172,7 @@ def _capacity(trial: Trial, share: float) -> int:
             most = n * share + 8 * sqrt(n * share * (1 - share)) + 8
         case "block":
             # Each stratum ends within a block, whose patients of the arm may all have come first.
-            most = n * share + strata(trial) * max(rules.block_sizes) * share * (1 - share)
+            most = n * share + trial.strata * max(rules.block_sizes) * share * (1 - share)
     return min(n, floor(most + 1e-9))
 
 
@@ -215,6 +201,6 @@ def described(trial: Trial) -> Mapping[str, object] | None:
         "ratio": ratio(trial),
         "block_sizes": list(rules.block_sizes),
         "strata": list(rules.strata),
-        "number_of_strata": strata(trial),
+        "number_of_strata": trial.strata,
         "adjusted": bool(rules.adjusted),
     }
