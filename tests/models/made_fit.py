@@ -117,8 +117,10 @@ def made_fit(seed=1):
         "held_out": {"mechanism": "mechanism", "scores": scores, "differences": differences, "pit": pit},
         "simulation_based": {"draws": 99, "ranks": ranks},
         "structures": [
-            {"name": "immunomodulation", "elpd": -512.3, "se": 14.2, "weight": 0.62, "worst_k": 0.55},
-            {"name": "trophic", "elpd": -514.0, "se": 14.4, "weight": 0.38, "worst_k": None},
+            {"name": "immunomodulation", "elpd": -512.3, "difference": 0.0, "difference_se": 0.0, "optimum": 1.0,
+             "weight": 0.62, "worst_k": 0.55},
+            {"name": "trophic", "elpd": -514.0, "difference": -1.7, "difference_se": 1.1, "optimum": 0.0,
+             "weight": 0.38, "worst_k": None},
         ],
         "credibility": record("knee", "f" * 64, use, checks, ["Pain only."]).as_dict(),
     }  # fmt: skip

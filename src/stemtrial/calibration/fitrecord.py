@@ -192,7 +192,7 @@ def checks(fitted: Fitted) -> dict[str, Check]:
             f"{name} {between[name]['median']:.3g} ({between[name]['q025']:.3g} to {between[name]['q975']:.3g})"
             for name in ("tau_ctx", "omega_k_B", "omega_cell", "tau_arm") if name in between
         )),
-        "structure": Check("reported", f"stacking weights: {weights}"),
+        "structure": Check("reported", f"weights (stacking, averaged over mixtures): {weights}"),
         "contraction": Check(
             "reported",
             f"{len(learned)} of {len(rows)} quantities moved by the data: {', '.join(learned) or 'none'}; "
@@ -233,7 +233,8 @@ def page(
         "held_out": None,
         "simulation_based": None,
         "structures": [
-            {"name": c.name, "elpd": c.elpd, "se": 0.0 if math.isnan(c.se) else c.se, "weight": c.weight,
+            {"name": c.name, "elpd": c.elpd, "difference": c.difference, "difference_se": c.difference_se,
+             "optimum": c.optimum, "weight": c.weight,
              "worst_k": c.worst_k if math.isfinite(c.worst_k) else None}
             for c in fitted.compared
         ],

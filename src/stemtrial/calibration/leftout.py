@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stemtrial.calibration.mixture import NOTHING, shares
+from stemtrial.calibration.mixture import NOTHING, shares, weigh
 from stemtrial.calibration.posterior import Posterior
-from stemtrial.calibration.psis import psis, stacking
+from stemtrial.calibration.psis import psis
 from stemtrial.calibration.structures import STRUCTURES
 from stemtrial.calibration.trialwise import Trialwise
 from stemtrial.mechanism.parameters import registry
@@ -42,7 +42,7 @@ def without(
     """
     trials = next(iter(parts.values())).fit.model.trials
     place = trials.index(trial)
-    weights = stacking({name: np.delete(part.left_out.elpd, place) for name, part in parts.items()})
+    weights = weigh(parts, place)
     values, coordinates, structures = [], [], []
     width = max(part.fit.shared for part in parts.values())
     for name, count in shares(weights, draws).items():

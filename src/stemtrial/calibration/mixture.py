@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from stemtrial.calibration.fit import Fit
-from stemtrial.calibration.psis import stacking
+from stemtrial.calibration.psis import averaged_stacking, stacking
 from stemtrial.calibration.structures import STRUCTURES
 from stemtrial.calibration.trialwise import Trialwise
 from stemtrial.mechanism.parameters import registry
@@ -32,36 +32,83 @@ class Compared:
         Of the structure.
     elpd, se
         Expected log predictive density of trials left out, and its standard error over trials.
+    difference, difference_se
+        Its distance from the best structure, over trials whose reweighting is to be trusted with every structure, and
+        the standard error of that.
     worst_k
         Largest Pareto k of the reweighting.
     unreliable
         Trials whose k is above the threshold.
+    optimum
+        Weight in the mixture that predicts trials left out best (stacking).
     weight
-        Of the structure in the mixture that predicts trials left out best (stacking); 1 where it has no rival.
+        Of the structure in the posterior: its stacking weight averaged over all mixtures; 1 where it has no rival.
     """
 
     name: str
     elpd: float
     se: float
+    difference: float
+    difference_se: float
     worst_k: float
     unreliable: tuple[str, ...]
+    optimum: float
     weight: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; an infinite k is ``None``."""
         k = self.worst_k if np.isfinite(self.worst_k) else None
-        return {"name": self.name, "elpd": self.elpd, "se": self.se, "weight": self.weight, "worst_k": k,
+        return {"name": self.name, "elpd": self.elpd, "se": self.se, "difference": self.difference,
+                "difference_se": self.difference_se, "optimum": self.optimum, "weight": self.weight, "worst_k": k,
                 "unreliable": list(self.unreliable)}  # fmt: skip
+
+
+def comparable(parts: Mapping[str, Trialwise]) -> np.ndarray:
+    """Trials on which structures can be compared: their reweighting is to be trusted with every one, (trials,)."""
+    trials = next(iter(parts.values())).fit.model.trials
+    doubtful = {trial for part in parts.values() for trial in part.unreliable()}
+    return np.array([trial not in doubtful for trial in trials])
+
+
+def weigh(parts: Mapping[str, Trialwise], without: int | None = None) -> dict[str, float]:
+    """Weights of structures by what they say of trials left out (:func:`.psis.averaged_stacking`).
+
+    Parameters
+    ----------
+    parts
+        Likelihood of every trial given what trials share, by structure.
+    without
+        Place of a trial that takes no part, so that nothing of it is used where it is predicted.
+    """
+    used = comparable(parts)
+    if without is not None:
+        used[without] = False
+    if len(parts) == 1 or not used.any():
+        return dict.fromkeys(parts, 1 / len(parts))
+    return averaged_stacking({name: part.left_out.elpd[used] for name, part in parts.items()})
 
 
 def compare(parts: Mapping[str, Trialwise]) -> tuple[Compared, ...]:
     """Compare structures fitted to the same trials, by name."""
-    left_out = {name: part.left_out for name, part in parts.items()}
-    weights = stacking({name: found.elpd for name, found in left_out.items()})
-    return tuple(
-        Compared(name, found.total, found.se, float(found.k.max()), parts[name].unreliable(), weights[name])
-        for name, found in left_out.items()
+    left_out, used, weights = (
+        {name: part.left_out for name, part in parts.items()},
+        comparable(parts),
+        weigh(parts),
     )
+    optimum = (
+        stacking({name: found.elpd[used] for name, found in left_out.items()}) if used.any() else weights
+    )
+    best = max(left_out, key=lambda name: left_out[name].elpd[used].sum())
+    compared = []
+    for name, found in left_out.items():
+        apart = (found.elpd - left_out[best].elpd)[used]
+        compared.append(
+            Compared(
+                name, found.total, found.se, float(apart.sum()), float(np.sqrt(apart.size * apart.var())),
+                float(found.k.max()), parts[name].unreliable(), optimum[name], weights[name],
+            )
+        )  # fmt: skip
+    return tuple(compared)
 
 
 def shares(weights: Mapping[str, float], draws: int) -> dict[str, int]:

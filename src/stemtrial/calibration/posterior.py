@@ -124,10 +124,14 @@ class Posterior:
         return result
 
     def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
-        """Posterior mean of every constant, in a trial without effects of its own, within the weightiest structure."""
+        """Posterior mean of every constant, in a trial without effects of its own, within one structure.
+
+        It is the weightiest of those in which cells act: power asks what a trial finds if there is something to find.
+        """
         result = prior.typical(replicates, self.indication)
-        weights = self.about["structure_weights"]
-        best = max(weights, key=lambda name: weights[name])
+        weights: Mapping[str, float] = self.about["structure_weights"]
+        acting = {name: w for name, w in weights.items() if w > 0 and not STRUCTURES[name].inert} or weights
+        best = max(acting, key=lambda name: acting[name])
         rows = self.values[np.array([s == best for s in self.structures])].astype(float)
         table = variant(self.indication).constants
         for i, name in enumerate(self.names):

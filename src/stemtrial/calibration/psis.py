@@ -222,3 +222,36 @@ def stacking(elpd: Mapping[str, np.ndarray], tolerance: float = 1e-8) -> dict[st
             return {name: float(x) for name, x in zip(names, w / w.sum(), strict=True)}
         w = w * gain
     raise NotCredibleError(f"stacking weights are {gain.max() - 1:.2g} from the optimum, above {tolerance:g}")
+
+
+AVERAGED = 200_000
+"""Mixtures over which stacking weights are averaged."""
+
+
+def averaged_stacking(elpd: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Stacking weights averaged over all mixtures, each counted by how well it predicts what is held out.
+
+    The mean of weights ``w``, uniform on the simplex beforehand, given ``prod_i sum_k w_k exp(elpd_ik)`` (Yao et al.
+    2022, doi:10.1214/21-BA1287, without covariates). The optimum itself (:func:`stacking`) jumps to one model where the
+    rows hardly tell them apart; the average then stays near equal weights.
+
+    Parameters
+    ----------
+    elpd
+        Held-out log density by model, (rows,) each, of the same rows in the same order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> alike = averaged_stacking({"one": np.array([-1.0]), "other": np.array([-1.01])})
+    >>> [round(w, 2) for w in alike.values()]
+    [0.5, 0.5]
+    """
+    score = np.column_stack([np.asarray(values, dtype=float) for values in elpd.values()])
+    if not np.isfinite(score).all():
+        raise InputError(Problem("held-out log densities must be finite numbers"))
+    density = np.exp(score - score.max(axis=1, keepdims=True))
+    mixtures = np.random.default_rng(0).dirichlet(np.ones(len(elpd)), AVERAGED)
+    log_score = np.log(mixtures @ density.T).sum(axis=1)
+    mean = np.average(mixtures, axis=0, weights=np.exp(log_score - log_score.max()))
+    return dict(zip(elpd, (float(w) for w in mean / mean.sum()), strict=True))

@@ -6,6 +6,7 @@ so that leaving a trial out is one reweighting of what the trials share (integra
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
@@ -57,7 +58,7 @@ class Trialwise:
     rows: np.ndarray
     log_likelihood: np.ndarray
 
-    @property
+    @cached_property
     def left_out(self) -> LeaveOneOut:
         """Expected log predictive density of every trial from the others, with Pareto k."""
         return leave_one_out(self.log_likelihood)

@@ -22,10 +22,9 @@ from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fit import Fit
 from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.holdout import Difference, LeftOutTrials, Predictor, leave_one_trial_out
-from stemtrial.calibration.mixture import shares
+from stemtrial.calibration.mixture import shares, weigh
 from stemtrial.calibration.observed import Asked
 from stemtrial.calibration.prediction import predict
-from stemtrial.calibration.psis import stacking
 from stemtrial.calibration.sampling import Sampler, Shape
 from stemtrial.calibration.simulated import Simulated, simulate_readings
 from stemtrial.calibration.standard import LIKELIHOOD_VERSION
@@ -201,13 +200,12 @@ class Mechanism:
     done: list[Refitted] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._left_out = {name: part.left_out for name, part in self.parts.items()}
         self._unreliable = {name: set(part.unreliable()) for name, part in self.parts.items()}
         self._samplers: dict[str, Sampler] = {}
 
     def weights_without(self, trial: int) -> dict[str, float]:
         """Weights of the structures from all trials but one."""
-        return stacking({name: np.delete(found.elpd, trial) for name, found in self._left_out.items()})
+        return weigh(self.parts, trial)
 
     def __call__(
         self,

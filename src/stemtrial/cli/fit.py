@@ -185,8 +185,9 @@ def show(document: dict[str, Any], label: str, out: Path) -> None:
     print_table(view, ("diagnostic", "value>", "limit"), rows)
     heading(view, "Structures, by what they say of trials left out")
     print_table(
-        view, ("structure", "log score>", "SE>", "worst k>", "weight>"),
-        [(s["name"], f"{s['elpd']:.1f}", f"{s['se']:.1f}", "-" if s["worst_k"] is None else f"{s['worst_k']:.2f}",
+        view, ("structure", "log score>", "from the best>", "worst k>", "best mixture>", "weight>"),
+        [(s["name"], f"{s['elpd']:.1f}", f"{s['difference']:+.1f} ± {s['difference_se']:.1f}",
+          "-" if s["worst_k"] is None else f"{s['worst_k']:.2f}", f"{100 * s['optimum']:.0f} %",
           f"{100 * s['weight']:.0f} %") for s in document["structures"]],
     )  # fmt: skip
     heading(view, "What the data moved most (1: all that was unknown is known; 0: prior)")

@@ -175,11 +175,18 @@ class SimulationBased(Document):
 
 
 class Structure(Document):
-    """A rival structure: held-out log score and its SE, weight, worst Pareto k (``None``: every trial refitted)."""
+    """A rival structure.
+
+    Held-out log score; its distance from the best structure over trials where all can be compared, with SE; stacking
+    weight at the optimum and averaged over mixtures, which is its weight in the posterior; worst Pareto k (``None``:
+    every trial refitted).
+    """
 
     name: str
     elpd: float
-    se: float
+    difference: float
+    difference_se: float
+    optimum: Share
     weight: Share
     worst_k: float | None = None
 

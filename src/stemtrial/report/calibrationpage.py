@@ -268,12 +268,23 @@ def _structures(structures: Sequence[Structure]) -> Part:
     if not structures:
         return _absent("structures", title)
     rows = tuple(
-        (s.name, number(s.elpd), number(s.se), "refitted" if s.worst_k is None else number(s.worst_k, 2),
-         percent(s.weight))
+        (s.name, number(s.elpd), f"{number(s.difference)} ± {number(s.difference_se)}",
+         "refitted" if s.worst_k is None else number(s.worst_k, 2), percent(s.optimum), percent(s.weight))
         for s in structures
     )  # fmt: skip
-    columns = ("Structure", "Held-out log score", "SE", "Worst Pareto k", "Weight")
-    text = "Weights are those of the mixture with the best held-out log score (stacking, Yao et al. 2018)."
+    columns = (
+        "Structure",
+        "Held-out log score",
+        "From the best ± SE",
+        "Worst Pareto k",
+        "Best mixture",
+        "Weight",
+    )
+    text = (
+        "Best mixture: weights with the highest held-out log score (stacking, Yao et al. 2018), which jump to one "
+        "structure where the trials hardly tell them apart. The posterior uses their average over all mixtures, each "
+        "counted by how well it predicts the trials left out. Trials that cannot be reweighted reliably do not count."
+    )
     return Part("structures", title, (text,), (Table("Structures", columns, rows),))
 
 
