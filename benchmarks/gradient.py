@@ -63,7 +63,7 @@ def ours(work, grid):
     """Pain of every patient of every group by the fit's solver, as a function of four log multipliers."""
     groups = work.shape[0]
     schedules = [work.schedule] * groups
-    steps = Steps.of(schedules, [peers.days()] * groups, grid)
+    steps = Steps.of(schedules, [peers.days()] * groups, [grid] * groups)
     donor = np.full(groups, float(bool(work.schedule.allogeneic)))
     per_day = {name: work.shared[name] / equations.DAYS_PER_YEAR for name in ("sig_X", "lam_C")}
     shared = {**work.shared, **per_day, "allo": donor}
