@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from stemtrial.documents import Document, Fault, FrozenDict, Record, reject
-from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.mechanism.treatments import (
     LONGEST_MONTHS,
     AnyTreatment,
@@ -501,6 +500,8 @@ class Trial(Record):
         half = self.conduct.visit_window_days
         if half is None:
             return
+        from stemtrial.mechanism.schedule import DAYS_PER_MONTH
+
         days = [month * DAYS_PER_MONTH for month in self.visits_months]
         # Half of the shortest time between visits; the baseline has no window.
         most = min([days[0], *((b - a) / 2 for a, b in pairwise(days))])
