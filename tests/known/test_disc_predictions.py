@@ -67,7 +67,12 @@ def test_the_folder_of_a_fit_says_that_it_is_not_validated(tmp_path):
         len(made.model.trials), len(made.model.arms), len(made.model.rows.y), len(pooled), {}, {},
         dict(made.model.sizes), 0.01, 1e-8,
     )  # fmt: skip
-    compared = (Compared("paracrine", -80.0, 20.0, 0.3, (), 1.0),)
+    compared = (
+        Compared(
+            name="paracrine", elpd=-80.0, se=20.0, difference=0.0, difference_se=0.0, worst_k=0.3, unreliable=(),
+            optimum=1.0, weight=1.0,
+        ),
+    )  # fmt: skip
     fitted = Fitted(arms, user, evidence.hash, settings, {"paracrine": made}, compared, seen)
     posterior, record, _ = write_fit(tmp_path, fitted, None, "stemtrial fit --indication disc_degeneration")
     assert posterior.label.startswith("fitted to 17 trials, not validated")
