@@ -107,7 +107,7 @@ class _Rows:
     Written as machine code directly: sliced in Python, a few rows to copy cost more to compile than the equations.
     """
 
-    def __init__(self, context, builder, block, array):  # type: ignore[no-untyped-def]
+    def __init__(self, context: Any, builder: Any, block: Any, array: Any) -> None:
         self._builder = builder
         self._block, self._array = (
             context.make_array(kind)(context, builder, value) for kind, value in (block, array)
@@ -116,23 +116,23 @@ class _Rows:
         self.lanes = builder.extract_value(self._block.shape, 1)
         self._groups, self._patients = (builder.extract_value(self._array.shape, i) for i in (1, 2))
 
-    def here(self, first):  # type: ignore[no-untyped-def]
+    def here(self, first: Any) -> Any:
         """Return the number of patients from the first on, at most as many as there are lanes."""
         left = self._builder.sub(self._patients, first)
         return self._builder.select(self._builder.icmp_signed("<", left, self.lanes), left, self.lanes)
 
-    def lane(self, row, lane):  # type: ignore[no-untyped-def]
+    def lane(self, row: Any, lane: Any) -> Any:
         """Return the place of a lane of a row of the block."""
         at = self._builder.add(self._builder.mul(self.lanes.type(row), self.lanes), lane)
         return self._builder.gep(self._block.data, [at])
 
-    def patient(self, row, group, patient):  # type: ignore[no-untyped-def]
+    def patient(self, row: Any, group: Any, patient: Any) -> Any:
         """Return the place of a patient of a row of the array."""
         at = self._builder.add(self._builder.mul(self.lanes.type(row), self._groups), group)
         at = self._builder.add(self._builder.mul(at, self._patients), patient)
         return self._builder.gep(self._array.data, [at])
 
-    def copy(self, target, source, count):  # type: ignore[no-untyped-def]
+    def copy(self, target: Any, source: Any, count: Any) -> None:
         """Copy some numbers that follow one another."""
         cgutils.raw_memcpy(self._builder, target, source, count, self._size)
 
