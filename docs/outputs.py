@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,9 +33,14 @@ def printed_by(command: str, folder: Path) -> str:
     done = subprocess.run(
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    text = (done.stdout + (done.stderr if done.returncode else "")).replace(str(folder), "/home/me")
+    return tidy(command, done.stdout + (done.stderr if done.returncode else ""), folder)
+
+
+def tidy(command: str, text: str, folder: Path) -> str:
+    """Put a user's folder in place of the temporary one; a traceback is no output to show."""
     if "Traceback (most recent call last)" in text:
         raise RuntimeError(f"$ {command}\n{text}")
+    text = text.replace(str(folder), "/home/me")
     return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())
 
 
@@ -46,7 +51,7 @@ def shortened(printed: str, shown: str) -> str:
     return "".join(printed.splitlines(keepends=True)[: shown.count("\n") - 1]) + "…\n"
 
 
-def rerun(page: Path) -> Iterator[tuple[str, str, str]]:
+def rerun(page: Path, printed_by: Callable[[str, Path], str] = printed_by) -> Iterator[tuple[str, str, str]]:
     """Run the commands of a page in an empty folder beside the examples; yield command, shown and printed text."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

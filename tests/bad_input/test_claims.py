@@ -1,12 +1,10 @@
 """Claim files that cannot be used: every fault with its line, nothing half written."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from command import here
 from stemtrial.claims.assessing import assess
 from stemtrial.claims.claim import Claim, find, shipped
 from stemtrial.claims.virtual import model_view
@@ -136,10 +134,7 @@ def test_names_that_are_no_claim(tmp_path):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "stemtrial", "claims", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"COLUMNS": "150"}
-    )
+    return here("claims", *arguments, env={"COLUMNS": "150"})
 
 
 def test_command_says_it_once_and_writes_nothing(tmp_path):

@@ -1,22 +1,15 @@
 """What `simulate` refuses: one message, exit code 2, nothing written."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-STEMTRIAL = Path(sys.executable).with_name("stemtrial")
+from command import here
 
 
 def refused(tmp_path, text, *words, out="run"):
     file = tmp_path / "trial.yaml"
     file.write_text(text, encoding="utf-8")
     before = sorted(tmp_path.iterdir())
-    found = subprocess.run(
-        [STEMTRIAL, "simulate", file, "--replicates", "4", "--seed", "1", "--out", tmp_path / out],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    found = here("simulate", file, "--replicates", 4, "--seed", 1, "--out", tmp_path / out)
     assert found.returncode == 2, found.stderr
     assert "Traceback" not in found.stderr
     assert not found.stdout

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from command import here
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SALINE = EXAMPLES / "knee_oa_cells_vs_saline.yaml"
 
 
 def check(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from stemtrial.cli import main; main()", "check", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return here("check", *arguments)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("knee_oa_*.yaml")), ids=lambda path: path.stem)

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from command import apart, here
 from stemtrial.claims.claim import shipped
 from stemtrial.evidence import load
 
@@ -17,11 +15,8 @@ OWN = Path(__file__).parents[2] / "examples" / "claims" / "donor_cells_six_month
 RECORD = Path(__file__).parents[2] / "examples" / "made_registry_record.json"
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "stemtrial", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"COLUMNS": "150"}
-    )
+def run(*arguments, of=here):
+    return of(*arguments, env={"COLUMNS": "150"})
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +141,9 @@ def test_pages_fetch_nothing_and_keep_to_the_words(pages):
 
 
 def test_the_same_command_gives_the_same_bytes(pages, tmp_path):
+    """In another process, which orders sets another way."""
     again = tmp_path / "again"
-    assert run("claims", "--out", again).returncode == 0
+    assert run("claims", "--out", again, of=apart).returncode == 0
     for path in pages.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
 

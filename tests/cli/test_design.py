@@ -1,23 +1,14 @@
 """The design verb on the shipped example."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+from command import here
 from stemtrial.calibration.belief import belief
-
-STEMTRIAL = Path(sys.executable).with_name("stemtrial")
-
-
-def stemtrial(*arguments):
-    return subprocess.run(
-        [STEMTRIAL, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 def test_json_has_curves_answers_and_the_label(example):
-    found = stemtrial(
+    found = here(
         "design", example, "--target", 0.3, "--seed", 1, "--replicates", 100, "--max-n", 400, "--json"
     )
     assert found.returncode == 0, found.stderr
@@ -35,14 +26,14 @@ def test_json_has_curves_answers_and_the_label(example):
 
 
 def test_text_says_when_a_target_is_out_of_reach(example):
-    found = stemtrial("design", example, "--target", 0.99, "--seed", 1, "--replicates", 60, "--max-n", 100)
+    found = here("design", example, "--target", 0.99, "--seed", 1, "--replicates", 60, "--max-n", 100)
     assert found.returncode == 0, found.stderr
     assert "not reached; the largest trial considered has" in found.stdout
     assert "calibrated on" in found.stdout
 
 
 def test_a_target_off_the_scale_is_refused(example):
-    found = stemtrial("design", example, "--target", 1.5, "--seed", 1)
+    found = here("design", example, "--target", 1.5, "--seed", 1)
     assert found.returncode == 2
     assert "--target" in found.stderr
 
@@ -55,7 +46,7 @@ def test_a_folder_with_the_report_of_a_design(example, tmp_path):
     futility = "{kind: non_binding, z: [0.0]}"
     file.write_text(f"{text}\n  interim: {{at: [0.5], spending: lan_demets_of, futility: {futility}}}\n")
     options = ("--target", 0.3, "--seed", 1, "--replicates", 60, "--max-n", 240, "--out", tmp_path / "design")
-    found = stemtrial("design", file, *options, "--json")
+    found = here("design", file, *options, "--json")
     assert found.returncode == 0, found.stderr
     names = {path.name for path in (tmp_path / "design").iterdir()}
     assert names == {"design.json", "report.html", "manifest.json", "trial.yaml"}
@@ -76,12 +67,12 @@ def test_a_folder_with_the_report_of_a_design(example, tmp_path):
     ):
         assert words in page
     assert "<script" not in page
-    again = stemtrial("design", file, *options)
+    again = here("design", file, *options)
     assert again.returncode == 0, again.stderr
     assert "highest assurance" in again.stdout
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    refused = stemtrial("design", file, *options[:-1], tmp_path / "mine")
+    refused = here("design", file, *options[:-1], tmp_path / "mine")
     assert refused.returncode == 2
     assert "not a run folder" in refused.stderr
 
@@ -104,7 +95,7 @@ def shared_looks(tmp_path):
 def test_every_comparison_has_curves_and_a_row(tmp_path):
     file = shared_looks(tmp_path)
     options = ("--target", 0.3, "--seed", 1, "--replicates", 50, "--max-n", 160, "--out", tmp_path / "design")
-    found = stemtrial("design", file, *options)
+    found = here("design", file, *options)
     assert found.returncode == 0, found.stderr
     assert "any comparison" in found.stdout
     assert "size for 30 %" in found.stdout
@@ -129,7 +120,7 @@ def test_every_comparison_has_curves_and_a_row(tmp_path):
 
 def test_a_run_reports_shared_looks_and_secondary_analyses(tmp_path):
     file = shared_looks(tmp_path)
-    found = stemtrial("simulate", file, "--replicates", 40, "--seed", 1, "--out", tmp_path / "run")
+    found = here("simulate", file, "--replicates", 40, "--seed", 1, "--out", tmp_path / "run")
     assert found.returncode == 0, found.stderr
     for words in (
         "All comparisons, sharing alpha",
@@ -149,6 +140,6 @@ def test_a_run_reports_shared_looks_and_secondary_analyses(tmp_path):
         "Several comparisons share",
     ):
         assert words in page
-    said = stemtrial("check", file)
+    said = here("check", file)
     assert "any shown" in said.stdout
     assert "mcid, time_to_loss" in said.stdout

@@ -1,25 +1,19 @@
 """The command ``stemtrial evaluate`` on real files."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+
+from command import here
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STOP = EXAMPLES / "candidate_hard_stop.yaml"
 
 
-def evaluate(*arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-c",
-        "from stemtrial.cli import main; main()",
-        "evaluate",
-        *map(str, arguments),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+def evaluate(*arguments: str | Path, folder: Path | None = None) -> CompletedProcess[str]:
+    return here("evaluate", *arguments, cwd=folder)
 
 
 def test_summary_has_hard_stops_before_rules_and_rules_before_numbers() -> None:

@@ -9,14 +9,14 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from command import here
 from stemtrial.cli import app
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
 
 
 def run(*arguments):
-    command = [sys.executable, "-c", "from stemtrial.cli import main; main()", "evidence", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return here("evidence", *arguments)
 
 
 def invoke(*arguments, columns=150):

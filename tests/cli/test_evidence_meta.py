@@ -9,6 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from command import here
 from stemtrial.cli import app
 from stemtrial.evidence import load
 from stemtrial.evidence.contrasts import contrasts
@@ -20,8 +21,7 @@ HA = ("--indication", "knee_oa", "--comparator", "hyaluronic_acid", "--outcome",
 
 
 def run(*arguments):
-    command = [sys.executable, "-c", "from stemtrial.cli import main; main()", "evidence", "meta", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return here("evidence", "meta", *arguments)
 
 
 def invoke(*arguments, columns=160):

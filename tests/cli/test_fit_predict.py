@@ -2,13 +2,12 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command import here
 from models.made_chains import ARMS, made_folder
 
 HEAD = "trial_id,arm_id,indication,intervention,cell_source,origin,product,dose_million_cells,blinding,n,\
@@ -19,11 +18,6 @@ NEW = [
     "new,cells,knee_oa,cell_therapy,bone_marrow,autologous,culture_expanded,40,double,50,57,12,\n",
 ]
 OTHER = "other,care,knee_oa,usual_care,,,,,open,,,6,\n"
-
-
-def run(*arguments, cwd=None):
-    command = [sys.executable, "-m", "stemtrial", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +35,7 @@ def predicted(folder, tmp_path_factory):
     (work / "two.csv").write_text(HEAD + OTHER + "".join(reversed(NEW)), encoding="utf-8")
     found = []
     for name in ("one", "two"):
-        done = run(
+        done = here(
             "predict", work / f"{name}.csv", "--posterior", folder / "knee_oa.posterior", "--samples", 200, "--seed", 5,
             "--out", work / f"{name}_out.csv", "--draws", work / f"{name}.parquet", *(["--json"] * (name == "one")),
         )  # fmt: skip
@@ -111,7 +105,7 @@ def test_joint_draws_give_the_summaries(predicted):
 )  # fmt: skip
 def test_predict_refuses(folder, tmp_path, content, said):
     (tmp_path / "arms.csv").write_text(content, encoding="utf-8")
-    done = run(
+    done = here(
         "predict", "arms.csv", "--out", "out.csv", "--posterior", folder / "knee_oa.posterior", cwd=tmp_path
     )
     assert done.returncode == 2
@@ -124,7 +118,7 @@ def test_an_indication_without_a_posterior_is_refused(tmp_path):
     (tmp_path / "arms.csv").write_text(
         HEAD + NEW[0].replace("knee_oa", "disc_degeneration"), encoding="utf-8"
     )
-    done = run("predict", "arms.csv", "--out", "out.csv", cwd=tmp_path)
+    done = here("predict", "arms.csv", "--out", "out.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert "disc_degeneration has no posterior in the package" in done.stderr
 
@@ -147,7 +141,7 @@ def test_fit_refuses_before_it_computes(tmp_path):
         ((*base, "f", "--arms", "none.csv"), "does not exist"),
         (("fit", "--indication", "hip", "--out", "f"), "hip"),
     ):
-        done = run(*arguments, cwd=tmp_path)
+        done = here(*arguments, cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert said in done.stderr
         assert "Traceback" not in done.stderr
@@ -181,17 +175,17 @@ def test_validate_refuses(folder, tmp_path):
         (("--posterior", alone), "chains are needed"),
         (("--fit", tmp_path), "is no folder of a fit"),
     ):
-        done = run("validate", "--indication", "knee_oa", "--out", tmp_path / "v", *arguments)
+        done = here("validate", "--indication", "knee_oa", "--out", tmp_path / "v", *arguments)
         assert done.returncode == 2, done.stderr
         assert said in done.stderr
-    done = run("validate", "--indication", "disc_degeneration", "--fit", folder, "--out", tmp_path / "v")
+    done = here("validate", "--indication", "disc_degeneration", "--fit", folder, "--out", tmp_path / "v")
     assert done.returncode == 2
     assert "was fitted to knee_oa" in done.stderr
 
 
 @pytest.mark.slow
 def test_validate_writes_its_folder(folder, tmp_path):
-    done = run(
+    done = here(
         "validate", "--indication", "knee_oa", "--fit", folder, "--out", tmp_path / "v", "--samples", 100, "--no-refit",
         "--no-machinery", "--json",
     )  # fmt: skip

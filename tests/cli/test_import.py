@@ -3,22 +3,18 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from command import here
 from stemtrial.evidence import load
 
 RECORD = Path(__file__).parents[2] / "examples" / "made_registry_record.json"
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "stemtrial", "evidence", *map(str, arguments)]
-    wide = os.environ | {"COLUMNS": "150"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=wide)
+    return here("evidence", *arguments, env={"COLUMNS": "150"})
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """Trial files to start from: valid, cited, runnable, never written over anything."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from command import here
 from stemtrial.errors import InputError
 from stemtrial.evidence import load
 from stemtrial.report import write
@@ -15,14 +13,7 @@ from stemtrial.trial.protocol import Trial
 from stemtrial.trial.run import run
 from stemtrial.trial.templates import template, templates
 
-STEMTRIAL = Path(sys.executable).with_name("stemtrial")
 NAMES = [t.name for t in templates()]
-
-
-def stemtrial(*arguments):
-    return subprocess.run(
-        [STEMTRIAL, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def test_the_designs_asked_for_are_there():
@@ -83,20 +74,20 @@ def test_knee_templates_are_not_refused():
 
 def test_init_writes_a_file_that_check_accepts_and_refuses_to_write_it_again(tmp_path):
     folder = tmp_path / "a" / "b"
-    made = stemtrial("init", "knee_vs_hyaluronic_acid", folder)
+    made = here("init", "knee_vs_hyaluronic_acid", folder)
     assert made.returncode == 0, made.stderr
     path = folder / "knee_vs_hyaluronic_acid.yaml"
     assert path.read_text(encoding="utf-8") == template("knee_vs_hyaluronic_acid").text
-    assert stemtrial("check", path).returncode == 0
+    assert here("check", path).returncode == 0
     path.write_text("mine\n")
-    again = stemtrial("init", "knee_vs_hyaluronic_acid", folder)
+    again = here("init", "knee_vs_hyaluronic_acid", folder)
     assert again.returncode == 2
     assert "exists and is not overwritten" in again.stderr
     assert path.read_text() == "mine\n"
 
 
 def test_list_as_json_names_every_template():
-    found = json.loads(stemtrial("init", "--list", "--json").stdout)["templates"]
+    found = json.loads(here("init", "--list", "--json").stdout)["templates"]
     assert [row["name"] for row in found] == NAMES
     assert all(row["summary"] and row["sources"] for row in found)
 
@@ -112,9 +103,7 @@ def test_list_as_json_names_every_template():
     ],
 )
 def test_bad_input_gets_one_message_and_leaves_nothing(arguments, words, tmp_path):
-    done = subprocess.run(
-        [STEMTRIAL, "init", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    done = here("init", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

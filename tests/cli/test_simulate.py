@@ -2,32 +2,20 @@
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from command import STEMTRIAL, apart, here
 from stemtrial.calibration.belief import belief
-
-STEMTRIAL = Path(sys.executable).with_name("stemtrial")
-
-
-def stemtrial(*arguments, **options):
-    return subprocess.run(
-        [STEMTRIAL, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options
-    )
 
 
 @pytest.fixture(scope="module")
 def folder(example, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    found = stemtrial(
-        "simulate", example, "--replicates", 40, "--seed", 3, "--out", out, "--patients", "--json"
-    )
+    found = here("simulate", example, "--replicates", 40, "--seed", 3, "--out", out, "--patients", "--json")
     assert found.returncode == 0, found.stderr
     (out / "stdout").write_text(found.stdout)
     return out
@@ -94,7 +82,7 @@ def test_rows_of_patients_agree_with_the_summary(folder):
 
 def test_the_same_seed_gives_the_same_bytes_on_one_core_and_on_two(folder, example, tmp_path):
     out = tmp_path / "again"
-    found = stemtrial(
+    found = apart(
         "simulate", example, "--replicates", 40, "--seed", 3, "--out", out, "--patients", "--workers", 1
     )
     assert found.returncode == 0
@@ -105,9 +93,9 @@ def test_the_same_seed_gives_the_same_bytes_on_one_core_and_on_two(folder, examp
 
 
 def test_the_table_shows_the_comparator_first_and_the_parts_apart(example, tmp_path):
-    found = stemtrial(
+    found = here(
         "simulate", example, "--replicates", 10, "--seed", 1, "--out", tmp_path / "r",
-        env={**os.environ, "COLUMNS": "160"},
+        env={"COLUMNS": "160"},
     )  # fmt: skip
     assert found.returncode == 0
     text = found.stdout
@@ -141,7 +129,7 @@ def test_rows_kept_from_a_longer_run_stay_out_of_a_shorter_one(example, tmp_path
 def test_report_is_rebuilt_from_the_folder(folder):
     page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
-    assert stemtrial("report", folder).returncode == 0
+    assert here("report", folder).returncode == 0
     assert (folder / "report.html").read_bytes() == page
 
 
@@ -166,10 +154,10 @@ def test_interrupt_keeps_what_is_finished_and_the_same_command_resumes(example, 
     kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("*.npz")}
     assert len(kept) >= 2
     # A shorter run of the same trial uses the kept batches too.
-    found = stemtrial("simulate", example, "--replicates", 136, "--seed", 1, "--out", out)
+    found = here("simulate", example, "--replicates", 136, "--seed", 1, "--out", out)
     assert found.returncode == 0, found.stderr
     assert summary(out)["replicates"] == 136
     fresh = tmp_path / "fresh"
-    assert stemtrial("simulate", example, "--replicates", 136, "--seed", 1, "--out", fresh).returncode == 0
+    assert here("simulate", example, "--replicates", 136, "--seed", 1, "--out", fresh).returncode == 0
     assert (fresh / "report.json").read_bytes() == (out / "report.json").read_bytes()
     assert not partial.exists()

@@ -1,21 +1,17 @@
 """A virtual trial replayed alone is the one inside a longer run."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from command import here
 from stemtrial.documents import Document
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replay import NUMBERS, replay
 from stemtrial.trial.replicates import Plan, simulate
 from stemtrial.trial.run import run
-
-STEMTRIAL = Path(sys.executable).with_name("stemtrial")
 
 
 def variant(plan, **question):
@@ -113,10 +109,7 @@ def test_true_relief_falls_apart_into_its_parts(plan):
 
 def test_command_prints_the_document_and_the_table(example):
     def call(*more):
-        return subprocess.run(
-            [STEMTRIAL, "replay", example, "--replicate", "2", "--seed", "4", *more],
-            capture_output=True, text=True, check=False, env={"COLUMNS": "80", "PATH": "/usr/bin"},
-        )  # fmt: skip
+        return here("replay", example, "--replicate", 2, "--seed", 4, *more, env={"COLUMNS": "80"})
 
     found = json.loads(call("--json").stdout)
     assert found["replicate"] == 2
@@ -133,9 +126,6 @@ def test_command_prints_the_document_and_the_table(example):
 
 @pytest.mark.parametrize("number", ["-1", "1000000", "x"])
 def test_replicates_that_no_run_has_are_refused(example, number):
-    done = subprocess.run(
-        [STEMTRIAL, "replay", example, "--replicate", number, "--seed", "4"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = here("replay", example, "--replicate", number, "--seed", 4)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
