@@ -59,7 +59,8 @@ def made_fitted(file):
     seen = Preview(len(model.trials), len(model.arms), len(model.rows.y), len(pooled), {}, {"dose_million": 1},
                    dict(model.sizes), 0.01, 1e-8)  # fmt: skip
     compared = tuple(
-        Compared(name, -30.0 - k, 2.0, 0.3, (), w) for k, (name, w) in enumerate(WEIGHTS.items())
+        Compared(name, -30.0 - k, 2.0, -float(k), 1.0, 0.3, (), float(k == 0), w)
+        for k, (name, w) in enumerate(WEIGHTS.items())
     )
     return Fitted(arms, user, evidence.hash, settings, fits, compared, seen)
 

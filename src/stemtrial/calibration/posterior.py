@@ -32,6 +32,9 @@ from stemtrial.mechanism.treatments import Indication
 FORMAT = 1
 """Version of the file's layout."""
 
+GOLDEN = 0.6180339887498949
+"""Fractional parts of its multiples fill the unit interval most evenly, however many there are."""
+
 TRIAL_LEVEL = ("tau_ctx", "omega_k_B", "omega_cell")
 """Constants of the variation between trials, which draws of a trial use."""
 
@@ -124,23 +127,31 @@ class Posterior:
         return result
 
     def typical(self, replicates: np.ndarray) -> dict[str, np.ndarray]:
-        """Posterior mean of every constant, in a trial without effects of its own, within one structure.
+        """Posterior mean of every constant within a structure, in a trial without effects of its own.
 
-        It is the weightiest of those in which cells act: power asks what a trial finds if there is something to find.
+        Replicates take turns among the structures in which cells act, in proportion to their weights: power asks what a
+        trial finds if there is something to find.
         """
         result = prior.typical(replicates, self.indication)
         weights: Mapping[str, float] = self.about["structure_weights"]
         acting = {name: w for name, w in weights.items() if w > 0 and not STRUCTURES[name].inert} or weights
-        best = max(acting, key=lambda name: acting[name])
-        rows = self.values[np.array([s == best for s in self.structures])].astype(float)
+        edges = np.cumsum(list(acting.values())) / sum(acting.values())
+        turn = np.searchsorted(edges[:-1], replicates * GOLDEN % 1.0, side="right")
+        means = np.array([self._means(name) for name in acting])[turn]
         table = variant(self.indication).constants
-        for i, name in enumerate(self.names):
-            if name in table:
-                logs = table[name].scale == "log" and (rows[:, i] > 0).all()
-                mean = np.exp(np.log(rows[:, i]).mean()) if logs else rows[:, i].mean()
-                result[name] = np.full(len(replicates), mean)
-        result["cell_effect"] = np.full(len(replicates), np.exp(rows[:, self._at["mu_cell"]].mean()))
+        result |= {name: means[:, i] for i, name in enumerate(self.names) if name in table}
+        result["cell_effect"] = np.exp(means[:, self._at["mu_cell"]])
         return result
+
+    def _means(self, structure: str) -> np.ndarray:
+        """Means of the constants within a structure, of those on a logarithmic scale the geometric ones, (names,)."""
+        rows = self.values[np.array([s == structure for s in self.structures])].astype(float)
+        table = variant(self.indication).constants
+        mean: np.ndarray = rows.mean(axis=0)
+        for i, name in enumerate(self.names):
+            if name in table and table[name].scale == "log" and (rows[:, i] > 0).all():
+                mean[i] = np.exp(np.log(rows[:, i]).mean())
+        return mean
 
 
 def write(

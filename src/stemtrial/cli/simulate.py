@@ -89,6 +89,10 @@ def simulate(
     else:
         for table in (arms_table(summary, report), question_table(summary), *further_tables(summary)):
             console.print(table)
+    weights = summary["structure_weights"]
+    if "status" not in weights:
+        shares = ", ".join(f"{100 * weight:.0f} % {name}" for name, weight in sorted(weights.items()))
+        console.print(f"Model structures: {shares} (cells do nothing of their own in the contextual one)")
     console.print(f"[bold]{summary['calibration']}[/bold]: not for decisions. Seed {seed}.")
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from stemtrial.calibration.structures import STRUCTURES
 from stemtrial.mechanism import equations
 from stemtrial.mechanism.parameters import registry
 from stemtrial.simulation import Results
@@ -48,7 +49,21 @@ def notes(plan: Plan) -> list[str]:
         "without effects of its own; the type I error with the treatment under question doing nothing: the share of "
         "trials that declare it better."
     )
-    return [origin, *NOTES[:-1], assurance, NOTES[-1]]
+    return [origin, *shares_of_structures(plan.belief.structure_weights), *NOTES[:-1], assurance, NOTES[-1]]
+
+
+def shares_of_structures(weights: Mapping[str, float] | None) -> list[str]:
+    """Return the sentence on rival structures of the model, if they have been compared."""
+    if weights is None:
+        return []
+    shares = ", ".join(
+        f"{100 * weight:.0f} % {name} ({STRUCTURES[name].meaning})"
+        for name, weight in sorted(weights.items())
+    )
+    return [
+        f"Rival structures of the model share the draws as they predict trials left out: {shares}. Power is taken over "
+        "those in which cells act."
+    ]
 
 
 def structure_weights(plan: Plan) -> Json:
