@@ -34,7 +34,8 @@ def test_typical_constants_take_turns_among_structures_in_which_cells_act(poster
     found = posterior.typical(np.arange(500, 500 + count))
     acting = {n: w for n, w in posterior.structure_weights.items() if not STRUCTURES[n].inert}
     values, shown = np.unique(found["cell_effect"], return_counts=True)
-    assert len(values) == len(acting) and (values > 0.01).all()
+    assert len(values) == len(acting)
+    assert (values > 0.01).all()
     wanted = sorted(w / sum(acting.values()) * count for w in acting.values())
     assert sorted(shown) == pytest.approx(wanted, abs=2)
     again = posterior.typical(np.array([777]))
