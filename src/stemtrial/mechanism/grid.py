@@ -23,7 +23,7 @@ class Grid:
         method damps what a long step gets wrong of a fast transient.
     start, rush
         Step length right after a switch and what it gains per day until it has caught up with ``first + growth * s``;
-        by default it need not.
+        without effect where ``start`` is not below ``first``.
 
     Examples
     --------
@@ -96,9 +96,11 @@ class Grid:
     @property
     def _knees(self) -> tuple[float, float]:
         """Days after a switch at which quick growth ends and at which the longest step is reached."""
-        quick = (
-            max(0.0, self.first - self.start) / (self.rush - self.growth) if self.rush > self.growth else 0.0
-        )
+        quick, behind = 0.0, self.first - self.start
+        if behind > 0:
+            quick = max(0.0, self.longest - self.start) / self.rush
+            if self.rush > self.growth:
+                quick = min(quick, behind / (self.rush - self.growth))
         return quick, max(quick, (self.longest - self.first) / self.growth)
 
     def _coordinate(self, s: float) -> float:
