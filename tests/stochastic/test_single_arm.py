@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
+from stemtrial.calibration.belief import Prior
 from stemtrial.cli import app
 from stemtrial.documents import Document
 from stemtrial.errors import InputError
@@ -29,7 +30,7 @@ def trial() -> SingleArmTrial:
 
 @pytest.fixture(scope="module")
 def plan(trial) -> Plan:
-    return Plan.of(trial.against_inert())
+    return Plan.of(trial.against_inert(), known=Prior())  # whose cells always act
 
 
 @pytest.fixture(scope="module")

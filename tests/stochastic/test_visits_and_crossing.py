@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from stemtrial.calibration import prior
+from stemtrial.calibration.belief import Prior
 from stemtrial.mechanism.schedule import DAYS_PER_MONTH
 from stemtrial.simulation import treat
 from stemtrial.trial import adverse
@@ -25,7 +26,7 @@ def changed(plan: Plan, conduct: dict, question: dict | None = None) -> Plan:
     data = plan.trial.model_dump(mode="json")
     data["conduct"] |= {"rescue_analgesia": None} | conduct
     data["question"] |= question or {}
-    return Plan.of(Trial.model_validate(data))
+    return Plan.of(Trial.model_validate(data), known=Prior())  # whose cells always act
 
 
 @pytest.mark.parametrize(("arm", "half"), [("saline", 14.0), ("cells", 7.0)])
