@@ -76,7 +76,12 @@ def treat(
         Grid, type and device.
     """
     enrolled = enrol(people, constants, autologous=schedule.allogeneic is False)
-    cohort = Cohort(
+    return enrolled, begin(enrolled, schedule, constants, numerics)
+
+
+def begin(enrolled: Patients, schedule: Schedule, constants: Constants, numerics: Numerics) -> Cohort:
+    """Put patients enrolled with these constants on a schedule; arguments as for :func:`treat`."""
+    return Cohort(
         enrolled.states,
         enrolled.constants,
         constants,
@@ -85,7 +90,6 @@ def treat(
         numerics.dtype,
         numerics.advance(),
     )
-    return enrolled, cohort
 
 
 class Store:

@@ -209,32 +209,32 @@ class Cohort:
         starts
             Who starts, (groups, patients).
         """
-        self._rescued |= {drug}
-        self._use(self._device)
-        self.grid = self._given.suited(self.schedule, rescue=True)
+        if drug not in self._rescued:
+            self._rescued |= {drug}
+            self._use(self._device)
+            self.grid = self._given.suited(self.schedule, rescue=True)
         self._switched = self.day - self.grid.lead
-        row = {name: self.q[_Q[name]] for name in ("n_steady", "n_fading", "o_steady", "o_fading")}
         if drug == "opioid":
-            row["o_steady"][starts], row["o_fading"][starts] = 1, -1
-            return
-        size = self._inputs[:, _C[{"nsaid": "eps_N", "paracetamol": "eps_para"}[drug]], None]
-        lost = self._inputs[:, _C["om_N"], None]
-        row["n_steady"][starts] = np.broadcast_to(size * (1 - lost), starts.shape)[starts]
-        row["n_fading"][starts] = np.broadcast_to(size * lost, starts.shape)[starts]
+            parts: dict[str, Any] = {"o_steady": 1, "o_fading": -1}
+        else:
+            size = self._inputs[:, _C[{"nsaid": "eps_N", "paracetamol": "eps_para"}[drug]], None]
+            lost = self._inputs[:, _C["om_N"], None]
+            parts = {"n_steady": size * (1 - lost), "n_fading": size * lost}
+        for name, part in parts.items():
+            np.copyto(self.q[_Q[name]], part, where=starts, casting="same_kind")
 
     @property
     def _today(self) -> tuple[Any, Any, Any]:
         """States, constants and inputs today, by name; made anew after every move of the clock."""
         if self._seen is None:
             # Zeros as plain numbers: nobody takes what no row need be read for.
-            zeros = (
-                {}
-                if "opioid" in self._rescued or self.q[_Q["o_steady"]].any()
-                else {"o_steady": 0.0, "o_fading": 0.0}
-            )
+            taken = "opioid" in self._rescued or self.q[_Q["o_steady"]].any()
+            zeros = {} if taken else {"o_steady": 0.0, "o_fading": 0.0}
+            tolerance = {} if self.x[_X["T"]].any() else {"T": 0.0}
             observation = {k: v[:, None].astype(self.x.dtype) for k, v in self._observation.items()}
             p = _Quantities(**zeros, **observation).add(_Q, self.q).add(_P, self.p.T[:, :, None])
-            self._seen = _Quantities().add(_X, self.x), p, _Quantities().add(_U, self._u.T[:, :, None])
+            x, u = _Quantities(**tolerance).add(_X, self.x), _Quantities().add(_U, self._u.T[:, :, None])
+            self._seen = x, p, u
         return self._seen
 
     def pain(self) -> np.ndarray:

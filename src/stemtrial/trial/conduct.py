@@ -1,6 +1,6 @@
 """Conduct of a trial: what is measured at the visits, who drops out, who takes rescue medicine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,10 +24,36 @@ EVENTS = ("prohibited_injection", "surgery", "crossover")
 _SHORT_WINDOW = 7.0
 """Half-width of a visit's window, days, up to which parabolas suffice."""
 
+_NOTHING = np.empty(0)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured; what nobody reads need not be computed.
+
+    Attributes
+    ----------
+    instruments
+        Some of :data:`INSTRUMENTS`, ``VAS`` always among them.
+    relief
+        Whether relief is taken apart at the main visit.
+    """
+
+    instruments: Collection[str] = INSTRUMENTS
+    relief: bool = True
+
+    @property
+    def function(self) -> bool:
+        """Whether anything rests on the limitation of function."""
+        return "WOMAC_function" in self.instruments
+
+
+EVERYTHING = Wanted()
+
 
 @dataclass(frozen=True)
 class ArmRecord:
-    """What was seen in one arm, arrays (visits, groups, patients) unless said otherwise.
+    """What was seen in one arm, arrays (visits, groups, patients) unless said otherwise; empty where nobody asked.
 
     Attributes
     ----------
@@ -89,22 +115,24 @@ class ArmRecord:
 
 
 def _measure(
-    pain: np.ndarray, function: np.ndarray, fluctuation: np.ndarray, course: np.ndarray, errors: np.ndarray,
-    patients: Patients, c: Mapping[str, np.ndarray], reported: np.ndarray | float = 0.0,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Turn true values into readings; ``errors`` holds three standard normal numbers a patient.
+    into: Mapping[str, np.ndarray], pain: np.ndarray, function: np.ndarray, fluctuation: np.ndarray, course: np.ndarray,
+    errors: np.ndarray, patients: Patients, c: Mapping[str, np.ndarray], reported: np.ndarray | float = 0.0,
+) -> None:  # fmt: skip
+    """Turn true values into the readings ``into``; ``errors`` holds three standard normal numbers a patient.
 
     ``reported`` is added to what patients say of their pain.
     """
-    own = np.clip(pain + course + reported, 0, 100)
-    offset = c["beta_F"] * (course + reported) + patients.function_offset
-    return {
-        "VAS": np.clip(pain + course + reported + fluctuation + c["sd_read"] * errors[0], 0, 100),
-        "WOMAC_pain": np.clip(
-            c["womac_slope"] * own + c["womac_intercept"] + c["sd_womac"] * errors[1], 0, 100
-        ),
-        "WOMAC_function": np.clip(function + offset + c["sd_function"] * errors[2], 0, 100),
-    }
+    said = pain + course
+    said += reported
+    if "WOMAC_pain" in into:
+        true = c["womac_slope"] * np.clip(said, 0, 100) + c["womac_intercept"]
+        np.clip(true + c["sd_womac"] * errors[1], 0, 100, out=into["WOMAC_pain"])
+    if "WOMAC_function" in into:
+        offset = c["beta_F"] * (course + reported) + patients.function_offset
+        np.clip(function + offset + c["sd_function"] * errors[2], 0, 100, out=into["WOMAC_function"])
+    said += fluctuation
+    said += c["sd_read"] * errors[0]
+    np.clip(said, 0, 100, out=into["VAS"])
 
 
 @dataclass(frozen=True)
@@ -171,27 +199,27 @@ class _Reader:
     others of the window; treatments due on the visit's day act from then on, also on those who come late.
     """
 
-    def __init__(self, cohort: Cohort, half: float, timing: np.ndarray | None) -> None:
-        self._cohort, self._half, self._timing = cohort, half, timing
+    def __init__(self, cohort: Cohort, half: float, timing: np.ndarray | None, wanted: Wanted) -> None:
+        self._cohort, self._half, self._timing, self._wanted = cohort, half, timing, wanted
         self._parts = 2 if half <= _SHORT_WINDOW else 3
 
     def visit(
         self, k: int, month: float, main: bool
-    ) -> tuple[np.ndarray | float, np.ndarray, np.ndarray, np.ndarray | None]:
+    ) -> tuple[np.ndarray | float, np.ndarray, np.ndarray, np.ndarray]:
         """Go to a visit.
 
         Returns
         -------
         tuple
-            Days of the visit, pain and function then, and where asked for the parts of the relief on the visit's own
-            day; the cohort is left at the end of the window.
+            Days of the visit, pain and where wanted function then, and at the main visit where wanted the parts of the
+            relief on the visit's own day; the cohort is left at the end of the window.
         """
         cohort, day = self._cohort, month * DAYS_PER_MONTH
         if self._timing is None:
             cohort.advance(day)
-            return day, cohort.pain(), cohort.function(), cohort.relief() if main else None
+            return day, cohort.pain(), self._function(), self._relief(main)
         at = 2 * self._timing[k] - 1
-        place, parts, relief = self._parts * np.abs(at), self._parts, None
+        place, parts, relief = self._parts * np.abs(at), self._parts, _NOTHING
         pain, function = np.zeros(at.shape), np.zeros(at.shape)
         for stop in range(-parts, parts + 1):
             cohort.advance(day + stop / parts * self._half)
@@ -199,11 +227,18 @@ class _Reader:
             weight = np.prod([(place - node) / (abs(stop) - node) for node in others], axis=0)
             if stop:
                 weight = np.where((at > 0) == (stop > 0), weight, 0.0)
-            elif main:
-                relief = cohort.relief()
+            else:
+                relief = self._relief(main)
             pain += weight * cohort.pain()
-            function += weight * cohort.function()
+            if self._wanted.function:
+                function += weight * cohort.function()
         return day + at * self._half, pain, function, relief
+
+    def _function(self) -> np.ndarray:
+        return self._cohort.function() if self._wanted.function else _NOTHING
+
+    def _relief(self, main: bool) -> np.ndarray:
+        return self._cohort.relief() if main and self._wanted.relief else _NOTHING
 
 
 def dropout_rate(conduct: Conduct) -> float:
@@ -220,6 +255,7 @@ class _Staying:
 
     def __init__(self, rate: float, rule: Leaving | None, threshold: np.ndarray, reading: np.ndarray) -> None:
         self._rate, self._rule, self._threshold = rate, rule, threshold
+        self._leaves = threshold / rate if rate > 0 else np.full(threshold.shape, np.inf)
         self._reading, self._risk = reading, np.zeros(threshold.shape)
 
     def read(self, reading: np.ndarray) -> None:
@@ -229,8 +265,7 @@ class _Staying:
     def at(self, month: float, months: float, pain: np.ndarray) -> np.ndarray:
         """Whether patients are still there, some months after the visit before, with the pain they have now."""
         if self._rule is None:
-            leaves = self._threshold / self._rate if self._rate > 0 else np.full(pain.shape, np.inf)
-            return np.asarray(leaves > month)
+            return np.asarray(self._leaves > month)
         felt = self._reading if self._rule.depends_on == "last_reading" else np.clip(pain, 0, 100)
         factor = self._rule.per_10_points ** ((felt - self._rule.at_pain) / 10)
         self._risk += self._rate * factor * months
@@ -270,6 +305,7 @@ def conduct_arm(
     rules: Conduct,
     chance: Chance,
     crossing: Crossing | None = None,
+    wanted: Wanted = EVERYTHING,
 ) -> ArmRecord:
     """Follow one arm through its visits.
 
@@ -297,22 +333,28 @@ def conduct_arm(
         Noise and dropout of these patients.
     crossing
         What patients who cross over to another arm gain, where they may.
+    wanted
+        What is to be measured.
     """
+    if main_month not in visits:
+        raise ValueError(f"month {main_month:g} is not a visit")
     c = {name: np.asarray(value)[:, None] for name, value in constants.items()}
-    shape = patients.pain.shape
+    shape, over_time = patients.pain.shape, (len(visits), *patients.pain.shape)
     z = chance.noise
-    start_function = cohort.function()
-    baseline = _measure(
-        patients.pain, start_function, patients.fluctuation, np.zeros(shape), z[:3], patients, c
+    start_function = cohort.function() if wanted.function else _NOTHING
+    baseline = {name: np.empty(shape) for name in wanted.instruments}
+    readings = {name: np.empty(over_time) for name in wanted.instruments}
+    _measure(
+        baseline, patients.pain, start_function, patients.fluctuation, np.zeros(shape), z[:3], patients, c
     )
     baseline["VAS"] = patients.covariates.pain
     reading = baseline["VAS"]
     staying = _Staying(dropout_rate(rules), rules.leaving, -np.log(chance.dropout), reading)
     happenings = {e.kind: _Happening(e, chance.events[e.kind]) for e in rules.events}
-    events: dict[str, list[np.ndarray]] = {kind: [] for kind in happenings}
+    events: dict[str, np.ndarray] = {kind: np.empty(over_time, bool) for kind in happenings}
     over = np.full(shape, np.inf)
     if crossing is not None:
-        events["crossover"] = []
+        events["crossover"] = np.empty(over_time, bool)
     fluctuation, course = patients.fluctuation, np.zeros(shape)
     told = rules.unblinding
     reported = np.where(chance.guess < told.share, told.points, 0.0) if told is not None else 0.0
@@ -320,11 +362,11 @@ def conduct_arm(
     already = rules.rescue_analgesia is not None and any(
         e.kind.name.lower() == rules.rescue_analgesia.drug for e in cohort.schedule.events
     )
-    pain, function, present, rescued, relief = [], [], [], [], None
-    readings: dict[str, list[np.ndarray]] = {name: [] for name in INSTRUMENTS}
-    before = 0.0
+    pain, function = np.empty(over_time), np.empty(over_time if wanted.function else 0)
+    present, rescued = np.empty(over_time, bool), np.empty(over_time, bool)
+    relief, function_gain, before = _NOTHING, _NOTHING, 0.0
     day: np.ndarray | float = 0.0
-    reader = _Reader(cohort, rules.visit_window_days or 0.0, chance.timing)
+    reader = _Reader(cohort, rules.visit_window_days or 0.0, chance.timing, wanted)
     for k, month in enumerate(visits):
         months, before = month - before, month
         today, felt, limited, parts = reader.visit(k, month, month == main_month)
@@ -333,44 +375,39 @@ def conduct_arm(
         fluctuation = keep * fluctuation + c["sd_fluct"] * np.sqrt(1 - keep**2) * z[3 + 5 * k]
         keep = np.exp(-days / c["tau_course"])
         course = keep * course + c["sd_course"] * np.sqrt(1 - keep**2) * z[4 + 5 * k]
-        pain.append(felt)
-        function.append(limited)
         for kind, happening in happenings.items():
-            events[kind].append(happening.go_on(month, months, reading))
-            pain[-1] = pain[-1] - happening.relief(month)
-            function[-1] = function[-1] - c["beta_F"] * happening.relief(month)
+            events[kind][k] = happening.go_on(month, months, reading)
+            felt = felt - happening.relief(month)
+            limited = limited - c["beta_F"] * happening.relief(month) if wanted.function else _NOTHING
         if crossing is not None:
-            events["crossover"].append(np.isfinite(over))
+            events["crossover"][k] = np.isfinite(over)
             gained = crossing.gain(day / DAYS_PER_MONTH - over)
-            pain[-1], function[-1] = pain[-1] - gained[0], function[-1] - gained[1]
-        errors = z[5 + 5 * k : 8 + 5 * k]
-        seen = _measure(pain[-1], function[-1], fluctuation, course, errors, patients, c, reported)
-        for name in INSTRUMENTS:
-            readings[name].append(seen[name])
-        present.append(staying.at(month, months, pain[-1]))
-        rescued.append(on_rescue)
+            felt, limited = felt - gained[0], limited - gained[1] if wanted.function else _NOTHING
+        now = {name: values[k] for name, values in readings.items()}
+        _measure(now, felt, limited, fluctuation, course, z[5 + 5 * k : 8 + 5 * k], patients, c, reported)
+        pain[k], present[k], rescued[k] = felt, staying.at(month, months, felt), on_rescue
+        if wanted.function:
+            function[k] = limited
         if month == main_month:
-            relief, function_gain = parts, start_function - function[-1]
+            relief, function_gain = parts, start_function - limited
         if month in rescue_visits:
-            reading = seen["VAS"]
+            reading = now["VAS"]
             staying.read(reading)
             if crossing is not None and month >= crossing.rule.from_month:
-                asks = (reading > crossing.rule.pain_above) & present[-1] & np.isinf(over)
+                asks = (reading > crossing.rule.pain_above) & present[k] & np.isinf(over)
                 over = np.where(asks & (chance.events["crossover"] < crossing.rule.share), month, over)
         if rules.rescue_analgesia is not None and not already and month in rescue_visits:
-            starts = (seen["VAS"] > rules.rescue_analgesia.pain_above) & present[-1] & ~on_rescue
+            starts = (reading > rules.rescue_analgesia.pain_above) & present[k] & ~on_rescue
             cohort.rescue(rules.rescue_analgesia.drug, starts)
             on_rescue = on_rescue | starts
-    if relief is None:
-        raise ValueError(f"month {main_month:g} is not a visit")
     return ArmRecord(
         baseline=baseline,
-        readings={name: np.stack(values) for name, values in readings.items()},
-        present=np.stack(present),
-        rescued=np.stack(rescued),
-        pain=np.stack(pain),
-        function=np.stack(function),
+        readings=readings,
+        present=present,
+        rescued=rescued,
+        pain=pain,
+        function=function,
         relief=relief,
         function_gain=function_gain,
-        events={kind: np.stack(values) for kind, values in events.items()},
+        events=events,
     )

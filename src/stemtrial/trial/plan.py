@@ -11,11 +11,11 @@ from stemtrial import scales
 from stemtrial.calibration.belief import Belief, belief
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.schedule import Kind, Schedule, schedule
-from stemtrial.population.patients import Constants, People
-from stemtrial.simulation import STANDARD_NUMERICS, Numerics, treat
+from stemtrial.population.patients import Constants, Patients, People, enrol
+from stemtrial.simulation import STANDARD_NUMERICS, Numerics, begin
 from stemtrial.trial.analysis import Comparison, ancova
 from stemtrial.trial.capability import unavailable
-from stemtrial.trial.conduct import ArmRecord, Chance, conduct_arm
+from stemtrial.trial.conduct import EVERYTHING, INSTRUMENTS, ArmRecord, Chance, Wanted, conduct_arm
 from stemtrial.trial.crossing import Crossing
 from stemtrial.trial.looks import Looks, Verdict
 from stemtrial.trial.mmrm import mmrm
@@ -152,6 +152,18 @@ class Plan:
         """Index of the endpoint's visit."""
         return self.trial.visits_months.index(self.trial.question.endpoint.month)
 
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """What the analyses read: pain, on which conduct rests, the endpoint, and function for who responds."""
+        endpoint, secondary = self.trial.question.endpoint.instrument, self.trial.question.secondary
+        read = {"VAS", endpoint, *(("WOMAC_function",) if secondary is not None else ())}
+        return tuple(name for name in INSTRUMENTS if name in read)
+
+    def enrol(self, cast: Cast, constants: Constants) -> Patients:
+        """Give the patients of an arm their biology; it is the same if what is under question does nothing."""
+        own_cells = self.schedules[cast.arm].allogeneic is False
+        return enrol(cast.people, constants, autologous=own_cells)
+
     def follow(
         self,
         cast: Cast,
@@ -161,18 +173,21 @@ class Plan:
         estimand: Estimand | None = None,
         *,
         inert: bool = False,
+        wanted: Wanted = EVERYTHING,
+        patients: Patients | None = None,
     ) -> ArmRecord:
         """Simulate an arm on a schedule, measured at the trial's visits or at other months that include them.
 
         Under the hypothetical estimand, that of the trial unless another is named, nobody takes rescue medicine and no
         other intercurrent event happens. ``inert`` says that what is under question does nothing to those either who
-        cross over to it.
+        cross over to it. ``patients`` are those of the cast where they have been enrolled with these constants already
+        (:meth:`enrol`).
         """
-        patients, cohort = treat(cast.people, schedule, constants, self.numerics)
+        patients = patients or enrol(cast.people, constants, autologous=schedule.allogeneic is False)
         protocol = self.trial.visits_months
         rules = self._conduct(cast.arm, estimand or self.trial.question.estimand)
         record = conduct_arm(
-            cohort,
+            begin(patients, schedule, constants, self.numerics),
             patients,
             constants,
             visits or protocol,
@@ -181,6 +196,7 @@ class Plan:
             rules,
             cast.chance,
             self._crossing(cast, rules, schedule, constants, inert),
+            wanted,
         )
         return record if cast.places is None else record.of(cast.places)
 
@@ -290,15 +306,13 @@ class Plan:
         arms = (comparator, experimental)
         first = n or (comparator.present.shape[2], experimental.present.shape[2])
         both = [[self.reading(arm, v, estimand) for v in used] for arm in arms]
-        y = tuple(np.stack([outcome[:, :k] for outcome, _ in r]) for r, k in zip(both, first, strict=True))
+        y = tuple([outcome[:, :k] for outcome, _ in r] for r, k in zip(both, first, strict=True))
         x = tuple(r[0][1][:, :k] for r, k in zip(both, first, strict=True))
         seen = tuple(
-            np.stack(
-                [
-                    (arm.taken if complete else self.seen(arm, v, estimand)) & _entered(arm, entrants)
-                    for v in used
-                ]
-            )[:, :, :k]
+            [
+                ((arm.taken if complete else self.seen(arm, v, estimand)) & _entered(arm, entrants))[:, :k]
+                for v in used
+            ]
             for arm, k in zip(arms, first, strict=True)
         )
         strata = tuple(
@@ -306,23 +320,14 @@ class Plan:
         )
         adjusted = self.adjusted and len(strata) == 2
         if repeated:
+            over_time = [(np.stack(a), np.stack(b)) for a, b in (y, seen)]
+            structure = self.trial.question.structure
             joint = (
                 stratified_mmrm(
-                    (y[0], y[1]),
-                    (x[0], x[1]),
-                    (seen[0], seen[1]),
-                    (strata[0], strata[1]),
-                    SMALL_SAMPLE,
-                    self.trial.question.structure,
+                    over_time[0], (x[0], x[1]), over_time[1], (strata[0], strata[1]), SMALL_SAMPLE, structure
                 )
                 if adjusted
-                else mmrm(
-                    (y[0], y[1]),
-                    (x[0], x[1]),
-                    (seen[0], seen[1]),
-                    SMALL_SAMPLE,
-                    structure=self.trial.question.structure,
-                )
+                else mmrm(over_time[0], (x[0], x[1]), over_time[1], SMALL_SAMPLE, structure=structure)
             )
             return tuple(
                 Comparison(joint.estimate[:, v], joint.se[:, v], joint.df[:, v], joint.p[:, v])

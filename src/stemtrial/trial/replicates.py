@@ -7,7 +7,7 @@ import numpy as np
 from stemtrial.simulation import Results
 from stemtrial.trial import adverse, secondary
 from stemtrial.trial.alongside import alongside, judge
-from stemtrial.trial.conduct import ArmRecord
+from stemtrial.trial.conduct import EVERYTHING, ArmRecord, Wanted
 from stemtrial.trial.looks import Verdict
 from stemtrial.trial.plan import SMALL_SAMPLE, Cast, Plan
 from stemtrial.trial.question import Estimand
@@ -28,9 +28,23 @@ Keep = Callable[[np.ndarray, Mapping[str, Cast], Mapping[str, ArmRecord]], None]
 
 
 def scenarios(
-    plan: Plan, casts: Mapping[str, Cast], seed: int, replicates: np.ndarray, estimand: Estimand
+    plan: Plan,
+    casts: Mapping[str, Cast],
+    seed: int,
+    replicates: np.ndarray,
+    estimand: Estimand,
+    wanted: Wanted = EVERYTHING,
 ) -> dict[str, dict[str, ArmRecord]]:
     """Follow the same patients in every scenario, under the conduct that an estimand wants.
+
+    Parameters
+    ----------
+    plan, casts, seed, replicates
+        What to simulate, the patients, and the address of the draws.
+    estimand
+        Whose conduct.
+    wanted
+        What is measured under the model; elsewhere only what analyses read is.
 
     Returns
     -------
@@ -39,13 +53,30 @@ def scenarios(
         mean, in compared arms only.
     """
     drawn, mean = plan.belief.draw(seed, replicates), plan.belief.typical(replicates)
-    model = {a: plan.follow(casts[a], s, drawn, estimand=estimand) for a, s in plan.schedules.items()}
+    enrolled = {a: plan.enrol(cast, drawn) for a, cast in casts.items()}
+    model = {
+        a: plan.follow(casts[a], s, drawn, estimand=estimand, wanted=wanted, patients=enrolled[a])
+        for a, s in plan.schedules.items()
+    }
+    read = Wanted(plan.instruments)
     inert = {
-        a: plan.follow(casts[a], plan.inert.get(a, s), drawn, estimand=estimand, inert=True)
+        a: plan.follow(
+            casts[a],
+            plan.inert.get(a, s),
+            drawn,
+            estimand=estimand,
+            inert=True,
+            wanted=read,
+            patients=enrolled[a],
+        )
         for a, s in plan.schedules.items()
         if plan.changes(a)
     }
-    typical = {a: plan.follow(casts[a], plan.schedules[a], mean, estimand=estimand) for a in plan.compared}
+    read = Wanted(plan.instruments, relief=False)
+    typical = {
+        a: plan.follow(casts[a], plan.schedules[a], mean, estimand=estimand, wanted=read)
+        for a in plan.compared
+    }
     return {"": model, "null_": {**model, **inert}, "typical_": typical}
 
 
@@ -69,7 +100,9 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     """
     question, trial, last = plan.trial.question, plan.trial, plan.main_visit
     casts = plan.casts(seed, replicates)
-    followed = scenarios(plan, casts, seed, replicates, question.estimand)
+    read = Wanted(plan.instruments)
+    wanted = read if keep is None else EVERYTHING
+    followed = scenarios(plan, casts, seed, replicates, question.estimand, wanted)
     records, twins = followed[""], followed["null_"]
     if keep is not None:
         keep(replicates, casts, records)
@@ -96,7 +129,9 @@ def simulate(plan: Plan, seed: int, replicates: np.ndarray, keep: Keep | None = 
     for prefix, verdict in verdicts.items():
         results |= {f"{prefix}{k}": v for k, v in _ended(verdict).items()}
         results |= {f"{prefix}{k}": v for k, v in ends(plan, verdict, calendar).items()}
-    results |= alongside(plan, followed, verdicts, lambda e: scenarios(plan, casts, seed, replicates, e))
+    results |= alongside(
+        plan, followed, verdicts, lambda e: scenarios(plan, casts, seed, replicates, e, read)
+    )
     results |= secondary.analyse(plan, casts, followed)
     for arm, record in records.items():
         context, total = plan.gains(record, drawn)
