@@ -37,6 +37,9 @@ _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _MASK, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 _UNIT = 2.0**-32
+_CENTRE = 0.425
+_STRETCH = 512
+_ATTEMPTS = 1024
 
 
 @inline
@@ -56,36 +59,53 @@ def unit(word):  # type: ignore[no-untyped-def]
 
 
 @inline
+def _centre(q):  # type: ignore[no-untyped-def]
+    """Return the normal quantile of ``0.5 + q``, ``q`` up to 0.425 either way."""
+    r = 0.180625 - q * q
+    top = (((((((2509.0809287301226727 * r + 33430.575583588128105) * r + 67265.770927008700853) * r
+              + 45921.953931549871457) * r + 13731.693765509461125) * r + 1971.5909503065514427) * r
+            + 133.14166789178437745) * r + 3.387132872796366608)  # fmt: skip
+    low = (((((((5226.495278852545925 * r + 28729.085735721942674) * r + 39307.89580009271061) * r
+              + 21213.794301586595867) * r + 5394.1960214247511077) * r + 687.1870074920579083) * r
+            + 42.313330701600911252) * r + 1.0)  # fmt: skip
+    return q * top / low
+
+
+@inline
+def _tail(r):  # type: ignore[no-untyped-def]
+    """Return the size of the normal quantile of ``exp(-r^2)``, up to ``r = 5``."""
+    r -= 1.6
+    top = (((((((7.7454501427834140764e-4 * r + 0.0227238449892691845833) * r + 0.24178072517745061177) * r
+              + 1.27045825245236838258) * r + 3.64784832476320460504) * r + 5.7694972214606914055) * r
+            + 4.6303378461565452959) * r + 1.42343711074968357734)  # fmt: skip
+    low = (((((((1.05075007164441684324e-9 * r + 5.475938084995344946e-4) * r + 0.0151986665636164571966) * r
+              + 0.14810397642748007459) * r + 0.68976733498510000455) * r + 1.6763848301838038494) * r
+            + 2.05319162663775882187) * r + 1.0)  # fmt: skip
+    return top / low
+
+
+@inline
+def _far_tail(r):  # type: ignore[no-untyped-def]
+    """Return the size of the normal quantile of ``exp(-r^2)`` beyond ``r = 5``."""
+    r -= 5.0
+    top = (((((((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r + 0.0012426609473880784386) * r
+              + 0.026532189526576123093) * r + 0.29656057182850489123) * r + 1.7848265399172913358) * r
+            + 5.4637849111641143699) * r + 6.6579046435011037772)  # fmt: skip
+    low = (((((((2.04426310338993978564e-15 * r + 1.4215117583164458887e-7) * r + 1.8463183175100546818e-5) * r
+              + 7.868691311456132591e-4) * r + 0.0148753612908506148525) * r + 0.13692988092273580531) * r
+            + 0.59983220655588793769) * r + 1.0)  # fmt: skip
+    return top / low
+
+
+@inline
 def normal_quantile(u):  # type: ignore[no-untyped-def]
     """Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241, about 16 digits)."""
     q = u - 0.5
-    if abs(q) <= 0.425:
-        r = 0.180625 - q * q
-        top = (((((((2509.0809287301226727 * r + 33430.575583588128105) * r + 67265.770927008700853) * r
-                  + 45921.953931549871457) * r + 13731.693765509461125) * r + 1971.5909503065514427) * r
-                + 133.14166789178437745) * r + 3.387132872796366608)  # fmt: skip
-        low = (((((((5226.495278852545925 * r + 28729.085735721942674) * r + 39307.89580009271061) * r
-                  + 21213.794301586595867) * r + 5394.1960214247511077) * r + 687.1870074920579083) * r
-                + 42.313330701600911252) * r + 1.0)  # fmt: skip
-        return q * top / low
+    if abs(q) <= _CENTRE:
+        return _centre(q)
     r = np.sqrt(-np.log(u if q < 0 else 1.0 - u))
-    if r <= 5.0:
-        r -= 1.6
-        top = (((((((7.7454501427834140764e-4 * r + 0.0227238449892691845833) * r + 0.24178072517745061177) * r
-                  + 1.27045825245236838258) * r + 3.64784832476320460504) * r + 5.7694972214606914055) * r
-                + 4.6303378461565452959) * r + 1.42343711074968357734)  # fmt: skip
-        low = (((((((1.05075007164441684324e-9 * r + 5.475938084995344946e-4) * r + 0.0151986665636164571966) * r
-                  + 0.14810397642748007459) * r + 0.68976733498510000455) * r + 1.6763848301838038494) * r
-                + 2.05319162663775882187) * r + 1.0)  # fmt: skip
-    else:
-        r -= 5.0
-        top = (((((((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r + 0.0012426609473880784386) * r
-                  + 0.026532189526576123093) * r + 0.29656057182850489123) * r + 1.7848265399172913358) * r
-                + 5.4637849111641143699) * r + 6.6579046435011037772)  # fmt: skip
-        low = (((((((2.04426310338993978564e-15 * r + 1.4215117583164458887e-7) * r + 1.8463183175100546818e-5) * r
-                  + 7.868691311456132591e-4) * r + 0.0148753612908506148525) * r + 0.13692988092273580531) * r
-                + 0.59983220655588793769) * r + 1.0)  # fmt: skip
-    return -top / low if q < 0 else top / low
+    size = _tail(r) if r <= 5.0 else _far_tail(r)
+    return -size if q < 0 else size
 
 
 @inline
@@ -103,25 +123,43 @@ def address(seed, stream, replicate, patient, block):  # type: ignore[no-untyped
 
 
 @jit
-def _uniforms(seed, stream, replicates, who, out):  # type: ignore[no-untyped-def]
-    count, groups, patients = out.shape
-    for g in range(groups):
-        for i in range(patients):
-            for b in range((count + 3) // 4):
-                w = address(seed, stream, replicates[g], who[g, i], b)
-                for j in range(min(4, count - 4 * b)):
-                    out[4 * b + j, g, i] = unit(w[j])
+def _uniforms(seed, stream, replicates, who, first, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` (4 blocks, groups, patients) from the block ``first`` on; neighbouring patients are SIMD lanes."""
+    rows, groups, patients = out.shape
+    for b in range(rows // 4):
+        for g in range(groups):
+            for i in range(patients):
+                w = address(seed, stream, replicates[g], who[g, i], first + b)
+                out[4 * b, g, i] = unit(w[0])
+                out[4 * b + 1, g, i] = unit(w[1])
+                out[4 * b + 2, g, i] = unit(w[2])
+                out[4 * b + 3, g, i] = unit(w[3])
 
 
 @jit
-def _normals(seed, stream, replicates, who, out):  # type: ignore[no-untyped-def]
-    count, groups, patients = out.shape
-    for g in range(groups):
-        for i in range(patients):
-            for b in range((count + 3) // 4):
-                w = address(seed, stream, replicates[g], who[g, i], b)
-                for j in range(min(4, count - 4 * b)):
-                    out[4 * b + j, g, i] = normal_quantile(unit(w[j]))
+def _quantiles(numbers):  # type: ignore[no-untyped-def]
+    """Turn uniform numbers into standard normal ones, as :func:`normal_quantile` does one by one.
+
+    The centre's formula is cheap enough to be taken everywhere; the few numbers of the tails, none of which is as far
+    out as ``r = 5`` with 32 bits, are then done together.
+    """
+    tails, places = np.empty(_STRETCH), np.empty(_STRETCH, np.int64)
+    for start in range(0, numbers.shape[0], _STRETCH):
+        stop = min(start + _STRETCH, numbers.shape[0])
+        count = 0
+        for k in range(start, stop):
+            tails[count], places[count] = numbers[k], k
+            count += abs(numbers[k] - 0.5) > _CENTRE
+        for k in range(start, stop):
+            numbers[k] = _centre(numbers[k] - 0.5)
+        for j in range(count):
+            u = tails[j]
+            tails[j] = np.sqrt(-np.log(u)) if u < 0.5 else -np.sqrt(-np.log(1.0 - u))
+        for j in range(count):
+            r = tails[j]
+            tails[j] = -_tail(r) if r > 0 else _tail(-r)
+        for j in range(count):
+            numbers[places[j]] = tails[j]
 
 
 @inline
@@ -131,7 +169,7 @@ def _gamma(seed, stream, replicate, patient, component, shape):  # type: ignore[
     c = 1.0 / np.sqrt(9.0 * d)
     attempt = 0
     while True:
-        w = address(seed, stream, replicate, patient, component * 1024 + attempt)
+        w = address(seed, stream, replicate, patient, component * _ATTEMPTS + attempt)
         x = normal_quantile(unit(w[0]))
         v = 1.0 + c * x
         if v > 0:
@@ -143,26 +181,36 @@ def _gamma(seed, stream, replicate, patient, component, shape):  # type: ignore[
 
 
 @jit
-def _dirichlet(seed, stream, replicates, who, shapes, out):  # type: ignore[no-untyped-def]
-    parts, groups, patients = out.shape
-    for g in range(groups):
-        for i in range(patients):
-            total = 0.0
-            for k in range(parts):
-                a = shapes[g, k]
-                value = _gamma(seed, stream, replicates[g], who[g, i], k, max(a, a + 1.0 if a < 1.0 else a))
-                if a < 1.0:
-                    w = address(seed, stream, replicates[g], who[g, i], k * 1024 + 1023)
-                    value *= unit(w[0]) ** (1.0 / a)
-                out[k, g, i] = value
-                total += value
-            for k in range(parts):
-                out[k, g, i] /= total
+def _gammas(seed, stream, replicates, who, component, shapes, tries, boost, out):  # type: ignore[no-untyped-def]
+    """Gamma numbers of any shape, (groups, patients), given each first attempt: a normal and a uniform number."""
+    for g in range(out.shape[0]):
+        a = shapes[g]
+        raised = a + 1.0 if a < 1.0 else a
+        d = raised - 1.0 / 3.0
+        c = 1.0 / np.sqrt(9.0 * d)
+        for i in range(out.shape[1]):
+            x = tries[0, g, i]
+            v = 1.0 + c * x
+            v = v * v * v
+            if v > 0 and tries[1, g, i] < 1.0 - 0.0331 * x * x * x * x:
+                value = d * v
+            else:
+                value = _gamma(seed, stream, replicates[g], who[g, i], component, raised)
+            out[g, i] = value * boost[g, i] ** (1.0 / a) if a < 1.0 else value
 
 
 def _who(first: Identities, groups: int, patients: int) -> np.ndarray:
     who = first + np.arange(patients) if isinstance(first, int | np.integer) else first
     return np.ascontiguousarray(np.broadcast_to(who, (groups, patients)), np.int64)
+
+
+def _blocks(
+    seed: int, stream: int, replicates: np.ndarray, who: np.ndarray, first: int, count: int
+) -> np.ndarray:
+    """Uniform numbers from the block ``first`` on, (count, groups, patients)."""
+    out = np.empty((4 * ((count + 3) // 4), *who.shape))
+    _uniforms(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), who, first, out)
+    return out[:count]
 
 
 def uniforms(
@@ -197,19 +245,15 @@ def uniforms(
     >>> bool((both[:, 1, 2] == alone[:, 0, 0]).all())
     True
     """
-    out = np.empty((count, len(replicates), patients))
-    _uniforms(
-        np.uint64(seed), int(stream), np.asarray(replicates, np.int64), _who(first, *out.shape[1:]), out
-    )
-    return out
+    return _blocks(seed, stream, replicates, _who(first, len(replicates), patients), 0, count)
 
 
 def normals(
     seed: int, stream: int, replicates: np.ndarray, first: Identities, patients: int, count: int
 ) -> np.ndarray:
     """Draw standard normal numbers; arguments and shape as :func:`uniforms`."""
-    out = np.empty((count, len(replicates), patients))
-    _normals(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), _who(first, *out.shape[1:]), out)
+    out = uniforms(seed, stream, replicates, first, patients, count)
+    _quantiles(out.reshape(-1))
     return out
 
 
@@ -223,8 +267,13 @@ def dirichlet(
     shapes
         Positive concentration of each part in each group, (groups, parts); the other arguments as :func:`uniforms`.
     """
-    shapes = np.ascontiguousarray(shapes, float)
-    out = np.empty((shapes.shape[1], len(replicates), patients))
-    who = _who(first, *out.shape[1:])
-    _dirichlet(np.uint64(seed), int(stream), np.asarray(replicates, np.int64), who, shapes, out)
+    who = _who(first, len(replicates), patients)
+    out = np.empty((shapes.shape[1], *who.shape))
+    for k, shape in enumerate(np.ascontiguousarray(shapes.T, float)):
+        tries = _blocks(seed, stream, replicates, who, k * _ATTEMPTS, 2)
+        _quantiles(tries[0].reshape(-1))
+        boost = _blocks(seed, stream, replicates, who, (k + 1) * _ATTEMPTS - 1, 1)[0]
+        identity = np.uint64(seed), int(stream), np.asarray(replicates, np.int64), who
+        _gammas(*identity, k, shape, tries, boost, out[k])
+    out /= out.sum(axis=0)
     return out

@@ -49,8 +49,8 @@ def test_normal_quantile_is_that_of_scipy():
 
 def test_every_draw_is_the_quantile_of_its_word():
     replicates = np.array([3, 8])
-    uniform = draws.uniforms(9, draws.Stream.COURSE, replicates, 5, 4, 6)
-    normal = draws.normals(9, draws.Stream.COURSE, replicates, 5, 4, 6)
+    uniform = draws.uniforms(9, draws.Stream.COURSE, replicates, 5, 150, 6)
+    normal = draws.normals(9, draws.Stream.COURSE, replicates, 5, 150, 6)
     assert normal == pytest.approx(ndtri(uniform), rel=1e-13)
     words = draws.address(np.uint64(9), int(draws.Stream.COURSE), 8, 7, 1)
     assert uniform[4, 1, 2] == draws.unit(words[0])
