@@ -1,5 +1,6 @@
 """Shared pieces of the tests."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan
 
 ROOT = Path(__file__).parents[1]
+
+# Read when JAX starts. What tests compile runs for seconds, and takes half as long to compile without optimisation.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class Fitted:
     label, fingerprint, structure_weights = (
         "fitted to 12 trials",
         "f" * 64,
-        {"paracrine": 0.7, "engraftment": 0.3},
+        {"paracrine": 0.7, "contextual": 0.3},
     )
 
 
@@ -82,6 +82,7 @@ def test_notes_say_where_the_constants_come_from(small):
     assert "not compared" in structure_weights(unfitted)["status"]
     fitted = replace(small, belief=Fitted())
     assert "fitted to 12 trials" in notes(fitted)[0]
+    assert re.search("30 % contextual .*70 % paracrine", notes(fitted)[1])
     assert not any("whole prior" in note for note in notes(fitted))
     assert structure_weights(fitted) == Fitted.structure_weights
 
