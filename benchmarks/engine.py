@@ -15,13 +15,18 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import peers
 
 from stemtrial.mechanism import kernels
+from stemtrial.mechanism.cohort import Cohort
 from stemtrial.mechanism.grid import STANDARD
+from stemtrial.trial import plan as trial_plan
+from stemtrial.trial import replicates as trial_replicates
 from stemtrial.trial.protocol import Trial
 from stemtrial.trial.replicates import Plan, simulate
 
@@ -73,34 +78,40 @@ def gradient(work, count):
 
 
 def shares(replicates):
-    """Parts of the time of whole replicates: draws, integration, readings, analysis."""
-    import cProfile
-    import pstats
+    """Parts of the processor time of whole replicates: draws, integration, readings, analysis.
 
-    plan = Plan.of(Trial.read(EXAMPLE))
-    batch = 68
-    simulate(plan, 1, np.arange(2))
-    profile = cProfile.Profile()
-    start = time.perf_counter()
-    profile.enable()
-    for first in range(0, replicates, batch):
-        simulate(plan, 1, np.arange(first, first + batch))
-    profile.disable()
-    total = time.perf_counter() - start
-    cumulative: dict[tuple[str, str], float] = {}
-    for (file, _, name), (_, _, _, spent, _) in pstats.Stats(profile).stats.items():
-        cumulative[Path(file).stem, name] = cumulative.get((Path(file).stem, name), 0) + spent
-    integration = cumulative["cohort", "_integrate"]
+    By clocks around a few functions: a profiler would slow what runs in the interpreter and nothing else.
+    """
     parts = {
-        "integration": integration,
-        "draws": cumulative["plan", "cast"]
-        + cumulative["posterior", "draw"]
-        + cumulative["patients", "enrol"],
-        "analysis": cumulative["plan", "analyse"] + cumulative["replicates", "_reduce"],
+        "integration": [(Cohort, "_integrate")],
+        "draws": [(Plan, "casts"), (trial_plan, "enrol")],
+        "analysis": [(Plan, "analyse"), (trial_replicates, "reduced")],
+        "conduct": [(trial_plan, "conduct_arm")],
     }
-    parts["observation, dropout, rescue"] = cumulative["conduct", "conduct_arm"] - integration
-    parts["rest"] = total - sum(parts.values())
-    return {name: spent / total for name, spent in parts.items()}
+    spent = dict.fromkeys(parts, 0.0)
+
+    def clocked(part, function):
+        def call(*arguments, **named):
+            start = time.process_time()
+            found = function(*arguments, **named)
+            spent[part] += time.process_time() - start
+            return found
+
+        return call
+
+    plan, batch = Plan.of(Trial.read(EXAMPLE)), 68
+    simulate(plan, 1, np.arange(batch))
+    with ExitStack() as clocks:
+        for part, functions in parts.items():
+            for owner, name in functions:
+                clocks.enter_context(patch.object(owner, name, clocked(part, getattr(owner, name))))
+        start = time.process_time()
+        for first in range(0, replicates, batch):
+            simulate(plan, 1, np.arange(first, first + batch))
+        total = time.process_time() - start
+    spent["observation, dropout, rescue"] = spent.pop("conduct") - spent["integration"]
+    spent["rest"] = total - sum(spent.values())
+    return {part: seconds / total for part, seconds in spent.items()}
 
 
 def startup():

@@ -24,6 +24,12 @@ EVENTS = ("prohibited_injection", "surgery", "crossover")
 _SHORT_WINDOW = 7.0
 """Half-width of a visit's window, days, up to which parabolas suffice."""
 
+_CONSTANTS = (
+    "beta_F", "sd_course", "sd_fluct", "sd_function", "sd_read", "sd_womac", "tau_course", "tau_fluct",
+    "womac_intercept", "womac_slope",
+)  # fmt: skip
+"""Constants of what is measured, by registry symbol."""
+
 _NOTHING = np.empty(0)
 
 
@@ -220,7 +226,7 @@ class _Reader:
             return day, cohort.pain(), self._function(), self._relief(main)
         at = 2 * self._timing[k] - 1
         place, parts, relief = self._parts * np.abs(at), self._parts, _NOTHING
-        pain, function = np.zeros(at.shape), np.zeros(at.shape)
+        pain, function = np.zeros(at.shape), np.zeros(at.shape if self._wanted.function else 0)
         for stop in range(-parts, parts + 1):
             cohort.advance(day + stop / parts * self._half)
             others = [node for node in range(parts + 1) if node != abs(stop)]
@@ -338,7 +344,7 @@ def conduct_arm(
     """
     if main_month not in visits:
         raise ValueError(f"month {main_month:g} is not a visit")
-    c = {name: np.asarray(value)[:, None] for name, value in constants.items()}
+    c = {name: np.asarray(constants[name])[:, None] for name in _CONSTANTS}
     shape, over_time = patients.pain.shape, (len(visits), *patients.pain.shape)
     z = chance.noise
     start_function = cohort.function() if wanted.function else _NOTHING
