@@ -1,5 +1,7 @@
 """Constants of a posterior that mixes rival structures of the model."""
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
@@ -40,3 +42,12 @@ def test_typical_constants_take_turns_among_structures_in_which_cells_act(poster
     assert sorted(shown) == pytest.approx(wanted, abs=2)
     again = posterior.typical(np.array([777]))
     assert all(again[name][0] == found[name][277] for name in found)
+
+
+def test_credibility_record_is_that_of_the_shipped_posterior(posterior):
+    record = (
+        files("stemtrial.calibration").joinpath("data/knee_oa.credibility.md").read_text(encoding="utf-8")
+    )
+    assert f"`{posterior.fingerprint}`" in record
+    for name, weight in posterior.structure_weights.items():
+        assert f"{name} {100 * weight:.0f} %" in record

@@ -187,7 +187,7 @@ def limitations(fitted: Fitted) -> list[str]:
     ]
     if doubtful := sorted({trial for c in fitted.compared for trial in c.unreliable}):
         said.append(
-            f"Weights of structures rest on reweighting that is unreliable for {', '.join(doubtful)}."
+            f"Reweighting is unreliable for {', '.join(doubtful)}, which take no part in the weights of structures."
         )
     if fitted.user_arms:
         said.append(f"{len(fitted.user_arms)} arms are the user's own and have not been reviewed.")
