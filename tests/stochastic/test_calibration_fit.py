@@ -90,7 +90,10 @@ def model():
 
 @pytest.fixture(scope="module")
 def sampler(model):
-    return Sampler(model, WARMUP)
+    made = Sampler(model, WARMUP)
+    # The start of a chain is computed outside compiled code: the density as a whole, not operation by operation.
+    made._log_posterior = jax.jit(made._log_posterior)
+    return made
 
 
 @pytest.fixture(scope="module")
