@@ -137,21 +137,23 @@ class Posterior:
         acting = {name: w for name, w in weights.items() if w > 0 and not STRUCTURES[name].inert} or weights
         edges = np.cumsum(list(acting.values())) / sum(acting.values())
         turn = np.searchsorted(edges[:-1], replicates * GOLDEN % 1.0, side="right")
-        means = np.array([self._means(name) for name in acting])[turn]
+        means = np.array([self._means[name] for name in acting])[turn]
         table = variant(self.indication).constants
         result |= {name: means[:, i] for i, name in enumerate(self.names) if name in table}
         result["cell_effect"] = np.exp(means[:, self._at["mu_cell"]])
         return result
 
-    def _means(self, structure: str) -> np.ndarray:
-        """Means of the constants within a structure, of those on a logarithmic scale the geometric ones, (names,)."""
-        rows = self.values[np.array([s == structure for s in self.structures])].astype(float)
-        table = variant(self.indication).constants
-        mean: np.ndarray = rows.mean(axis=0)
-        for i, name in enumerate(self.names):
-            if name in table and table[name].scale == "log" and (rows[:, i] > 0).all():
-                mean[i] = np.exp(np.log(rows[:, i]).mean())
-        return mean
+    @cached_property
+    def _means(self) -> dict[str, np.ndarray]:
+        """Means of the constants by structure, of those on a logarithmic scale the geometric ones, (names,) each."""
+        table, found = variant(self.indication).constants, {}
+        for structure in sorted(set(self.structures)):
+            rows = self.values[np.array([s == structure for s in self.structures])].astype(float)
+            found[structure] = rows.mean(axis=0)
+            for i, name in enumerate(self.names):
+                if name in table and table[name].scale == "log" and (rows[:, i] > 0).all():
+                    found[structure][i] = np.exp(np.log(rows[:, i]).mean())
+        return found
 
 
 def write(
