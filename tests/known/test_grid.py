@@ -28,7 +28,7 @@ def test_steps_reach_the_end_and_are_no_longer_than_stated(start, first, growth,
     assert (h > 0).all()
     ends = np.cumsum(h) + begin - since
     stated = np.minimum.reduce([start + grid.rush * ends, first + growth * ends, np.full(len(h), longest)])
-    if start <= first:
+    if start < first or growth <= grid.rush:
         assert (h <= stated * (1 + 1e-9) + 1e-9).all()
     assert (
         h <= np.minimum(longest, max(start, first) + max(growth, grid.rush) * ends) * (1 + 1e-9) + 1e-9
