@@ -68,3 +68,14 @@ CONTEXTUAL = Structure("contextual", "cells do nothing of their own", lambda c: 
 
 STRUCTURES: Mapping[str, Structure] = {s.name: s for s in (PARACRINE, REGENERATIVE, CONTEXTUAL)}
 """By name: the three of MODEL section 13."""
+
+
+def inert_share(weights: Mapping[str, float] | None) -> float | None:
+    """Weight of the structures in which cells do nothing of their own; ``None`` without weights.
+
+    Examples
+    --------
+    >>> inert_share({"paracrine": 0.7, "contextual": 0.3})
+    0.3
+    """
+    return None if weights is None else sum(w for name, w in weights.items() if STRUCTURES[name].inert)

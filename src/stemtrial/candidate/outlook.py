@@ -14,6 +14,7 @@ import numpy as np
 
 from stemtrial import scales
 from stemtrial.calibration.belief import Belief
+from stemtrial.calibration.structures import inert_share
 from stemtrial.candidate.applicability import Applicability, applicability
 from stemtrial.candidate.duration import GRID, Duration, duration
 from stemtrial.candidate.ensemble import Ensemble, Truth
@@ -89,6 +90,8 @@ class Outlook:
         Smallest important change of pain for a person, points, and its reference.
     belief, fingerprint
         Where the constants come from, and what identifies them.
+    inert
+        Share of their draws in which cells do nothing of their own; ``None`` where structures were not compared.
     seed, draws, within
         Seed; draws of constants and trial; virtual persons for each draw.
     effective_draws
@@ -103,6 +106,7 @@ class Outlook:
     mcid_reference: str
     belief: str
     fingerprint: str
+    inert: float | None
     seed: int
     draws: int
     within: int
@@ -208,6 +212,7 @@ def outlook(
         important.reference_id,
         belief.label,
         belief.fingerprint,
+        inert_share(belief.structure_weights),
         seed,
         draws,
         within,

@@ -50,7 +50,13 @@ def show(documents: Sequence[Document], pages: Sequence[Path]) -> None:
             )
     outlook = documents[0]["outlook"]
     if outlook is not None:
-        console.print(f"[bold]{outlook['belief']}[/bold]. Seed {outlook['seed']}, {outlook['draws']} draws.")
+        inert = outlook["inert"]
+        share = (
+            "" if inert is None else f", in {100 * inert:.0f} of 100 of which cells do nothing of their own"
+        )
+        console.print(
+            f"[bold]{outlook['belief']}[/bold]. Seed {outlook['seed']}, {outlook['draws']} draws{share}."
+        )
         console.print(checked(documents[0]), highlight=False)
     console.print(str(documents[0]["statement"]), highlight=False)
     for page in pages:
