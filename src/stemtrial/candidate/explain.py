@@ -136,7 +136,9 @@ def explain(document: Document, field: str, evidence: Evidence) -> Origin:
 
 def _simulated(parts: Sequence[str]) -> bool:
     counted = {"harms", "harms_note", "label", "name", "text", "dose_note"}
-    return parts[1:2] in (("options",), ("pairs",), ("effective_draws",), ("inert",)) and not counted & set(parts[3:4])
+    return parts[1:2] in (("options",), ("pairs",), ("effective_draws",), ("inert",)) and not counted & set(
+        parts[3:4]
+    )
 
 
 def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tuple[str, list[SourceRow]]:
@@ -170,7 +172,10 @@ def _origin(document: Document, parts: Sequence[str], evidence: Evidence) -> tup
         case ["outlook", "person", *_]:
             return "the record, as the model sees a person", []
         case ["outlook", "inert"]:
-            return "weight in the posterior of the structures of the model in which cells do nothing of their own", []
+            return (
+                "weight in the posterior of the structures of the model in which cells do nothing of their own",
+                [],
+            )
         case ["outlook", "pairs", *_]:
             return "simulated: the same virtual persons under both options", _important(
                 document, ["mcid"], evidence
