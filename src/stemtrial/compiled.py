@@ -3,14 +3,16 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
@@ -43,9 +45,27 @@ def cache_directory() -> Path:
     return base / "kernels" / digest.hexdigest()[:16]
 
 
-def is_cached() -> bool:
-    """Whether this version of the source has been compiled on this machine before."""
-    return any(cache_directory().rglob("*.nbi"))
+@contextmanager
+def while_compiling(tell: Callable[[bool], None]) -> Iterator[None]:
+    """Call a function with true when the compiler begins and false when it has done; loading from disk is silent."""
+    depth, one_at_a_time = 0, threading.Lock()
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        def _change(self, step: int) -> None:
+            nonlocal depth
+            with one_at_a_time:
+                before, depth = depth, depth + step
+                if bool(before) != bool(depth):
+                    tell(bool(depth))
+
+        def on_start(self, event: Any) -> None:
+            self._change(1)
+
+        def on_end(self, event: Any) -> None:
+            self._change(-1)
+
+    with event.install_listener("numba:compile", Listener()):
+        yield
 
 
 def jit(function: Compilable) -> Compilable:

@@ -53,7 +53,7 @@ def design(
     import numpy as np
 
     from stemtrial.calibration.belief import belief
-    from stemtrial.cli.progress import bar
+    from stemtrial.cli.progress import bar_with_compiler
     from stemtrial.documents import Document
     from stemtrial.trial.declared import declared
     from stemtrial.trial.protocol import Trial
@@ -75,7 +75,7 @@ def design(
     sizes = sorted({int(round(n / 2) * 2) for n in np.geomspace(smallest, largest, STEPS)})
     shares = [s for s in SHARES if first * (control + treated) * min(s, 1 - s) >= 4.5]
     cores = workers or os.cpu_count() or 1
-    with bar() as progress:
+    with bar_with_compiler() as progress:
         task = progress.add_task("sizes", total=replicates)
         found = search(
             plan, sizes, replicates, seed, cores, lambda n: progress.update(task, completed=n), shares

@@ -1,7 +1,6 @@
 """The ``evaluate`` verb: one candidate, or a table of them, against the published rules and under every option."""
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,21 +83,20 @@ def evaluate(
     from stemtrial.candidate.assessment import assess
     from stemtrial.candidate.explain import explain as trace
     from stemtrial.candidate.intake import read_candidates
-    from stemtrial.compiled import is_cached
+    from stemtrial.cli.progress import bar_with_compiler
     from stemtrial.evidence import load
 
     found = read_candidates(file, date.today(), indication.value if indication else None)
     if explain is not None and len(found) > 1:
         raise InputError(Problem("is for one candidate", field="--explain", hint="give a file of one"))
-    if sys.stderr.isatty() and not is_cached():
-        typer.echo("compiling (once on this machine)", err=True)
     evidence = load()
-    documents = [
-        assess(
-            intake, evidence, belief(intake.record.indication, posterior), seed, draws, also or (), posterior
-        ).to_dict()
-        for intake in found
-    ]
+    with bar_with_compiler() as progress:
+        task = progress.add_task("evaluating", total=len(found))
+        documents = []
+        for intake in found:
+            known = belief(intake.record.indication, posterior)
+            documents.append(assess(intake, evidence, known, seed, draws, also or (), posterior).to_dict())
+            progress.advance(task)
     pages = [] if out is None else write(documents, out)
     if explain is not None:
         origin = trace(documents[0], explain, evidence)

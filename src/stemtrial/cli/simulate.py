@@ -52,18 +52,17 @@ def simulate(
     import numpy as np
     from rich.console import Console
 
-    from stemtrial.cli.progress import bar
+    from stemtrial.cli.progress import bar_with_compiler
     from stemtrial.report import write
     from stemtrial.simulation import Numerics
     from stemtrial.trial.run import run
 
     stages = {
-        "compile": "compiling (once on this machine)",
         "check": "checking the time grid",
         "simulate": "simulating",
         "report": "writing the report",
     }
-    with bar() as running:
+    with bar_with_compiler() as running:
         task = running.add_task("reading", total=replicates)
         summary = run(
             trial,

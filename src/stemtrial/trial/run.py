@@ -18,7 +18,6 @@ import numpy as np
 
 from stemtrial import __version__
 from stemtrial.calibration.belief import Belief, belief
-from stemtrial.compiled import is_cached
 from stemtrial.documents import Document
 from stemtrial.errors import InputError, Problem
 from stemtrial.mechanism.accuracy import Accuracy, Sample, suited_grid
@@ -218,7 +217,7 @@ def run(
     }
     store = Store(folder.with_name(f".{folder.name}.partial"), key)
 
-    progress("check" if is_cached() else "compile", 0)
+    progress("check", 0)
     found = suited(plan, seed, replicates)
     plan = replace(plan, numerics=replace(plan.numerics, grid=found.grid))
     error = {
