@@ -4,7 +4,8 @@ LOINC for observations, SNOMED CT and ICD-10 for conditions, ATC and RxNorm (ing
 procedures. A code that is not listed is not guessed from its text or its neighbours. What no published code says (such
 as a Kellgren-Lawrence grade) can be given under :data:`LOCAL`, whose codes are the fields and findings of the record.
 
-Every code was held against a public source that prints its meaning beside it:
+Codes were held against public sources that print the meaning beside them; the broad ATC groups and ICD-10 categories
+only in part, the rest of those being general knowledge:
 
 - LOINC observations: public value sets, and laboratory catalogues with a LOINC column;
 - LOINC answers on smoking and pregnancy: value sets of the International Patient Summary;
