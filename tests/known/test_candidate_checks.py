@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import norm
 
 from stemtrial.calibration.belief import Prior, belief
-from stemtrial.calibration.leftout import unreliable, without
+from stemtrial.calibration.leftout import without
+from stemtrial.calibration.mixture import unreliable
 from stemtrial.calibration.posterior import Posterior
 from stemtrial.calibration.published import published_arms
 from stemtrial.calibration.trialwise import Trialwise

@@ -63,10 +63,15 @@ class Compared:
                 "unreliable": list(self.unreliable)}  # fmt: skip
 
 
+def unreliable(parts: Mapping[str, Trialwise]) -> frozenset[str]:
+    """Return the trials that cannot be left out by reweighting in at least one structure."""
+    return frozenset(trial for part in parts.values() for trial in part.unreliable())
+
+
 def comparable(parts: Mapping[str, Trialwise]) -> np.ndarray:
     """Trials on which structures can be compared: their reweighting is to be trusted with every one, (trials,)."""
     trials = next(iter(parts.values())).fit.model.trials
-    doubtful = {trial for part in parts.values() for trial in part.unreliable()}
+    doubtful = unreliable(parts)
     return np.array([trial not in doubtful for trial in trials])
 
 
@@ -150,24 +155,29 @@ class Mixture:
 
 def mix(fits: Mapping[str, Fit], weights: Mapping[str, float], draws: int = MOST_DRAWS) -> Mixture:
     """Mix fits in proportion to weights, each thinned evenly; no draw is used twice."""
-    names = tuple(dict.fromkeys(name for fit in fits.values() for name in fit.constants[0]))
     most = {name: fit.draws.shape[0] * fit.draws.shape[1] for name, fit in fits.items()}
     draws = min(draws, *(int(most[name] / weights[name]) for name in fits if weights[name] > 0))
     counts = {name: min(count, most[name]) for name, count in shares(weights, draws).items()}
+    rows = {name: np.linspace(0, most[name] - 1, count).round().astype(int) for name, count in counts.items()}
+    return gather(fits, rows)
+
+
+def gather(fits: Mapping[str, Fit], rows: Mapping[str, np.ndarray]) -> Mixture:
+    """Put draws of several fits together, by their places among the flattened draws of each."""
+    names = tuple(dict.fromkeys(name for fit in fits.values() for name in fit.constants[0]))
     width = max(fit.shared for fit in fits.values())
     values, coordinates, structures = [], [], []
-    for name, count in counts.items():
-        if not count:
+    for name, at in rows.items():
+        if not len(at):
             continue
         fit = fits[name]
-        rows = np.linspace(0, most[name] - 1, count).round().astype(int)
-        own = dict(zip(*fit.constants[:1], fit.constants[1][rows].T, strict=True))
+        own = dict(zip(*fit.constants[:1], fit.constants[1][at].T, strict=True))
         if STRUCTURES[name].inert:
-            own |= {n: np.full(count, value) for n, value in NOTHING.items()}
+            own |= {n: np.full(len(at), value) for n, value in NOTHING.items()}
         values.append(
-            np.column_stack([own[n] if n in own else np.full(count, registry()[n].value) for n in names])
+            np.column_stack([own[n] if n in own else np.full(len(at), registry()[n].value) for n in names])
         )
-        shared = fit.draws.reshape(-1, fit.model.dimension)[rows, : fit.shared]
+        shared = fit.draws.reshape(-1, fit.model.dimension)[at, : fit.shared]
         coordinates.append(np.pad(shared, ((0, 0), (0, width - fit.shared))))
-        structures += [name] * count
+        structures += [name] * len(at)
     return Mixture(names, np.concatenate(values), np.concatenate(coordinates), tuple(structures))

@@ -63,16 +63,21 @@ class Trialwise:
         """Expected log predictive density of every trial from the others, with Pareto k."""
         return leave_one_out(self.log_likelihood)
 
-    def known(self, trial: int, draws: int, seed: int) -> np.ndarray:
-        """Draws of what trials share as if a trial had not been fitted, (draws, shared)."""
+    def rows_without(self, trial: int, draws: int, seed: int) -> np.ndarray:
+        """Places of draws of the fit as if a trial had not been fitted, in proportion to their weights, (draws,)."""
         smoothed = psis(-self.log_likelihood[:, [trial]])
         weight = np.exp(smoothed.log_weights[:, 0])
         rng = np.random.default_rng([seed, trial])
         # Systematic resampling: least noise for given weights.
         edges = np.cumsum(weight / weight.sum())
         picked = np.searchsorted(edges, (np.arange(draws) + rng.uniform()) / draws)
-        shared = self.fit.draws.reshape(-1, self.fit.model.dimension)[self.rows, : self.fit.shared]
-        return shared[np.minimum(picked, len(shared) - 1)]
+        return np.asarray(self.rows[np.minimum(picked, len(self.rows) - 1)])
+
+    def known(self, trial: int, draws: int, seed: int) -> np.ndarray:
+        """Draws of what trials share as if a trial had not been fitted, (draws, shared)."""
+        flat = self.fit.draws.reshape(-1, self.fit.model.dimension)
+        shared: np.ndarray = flat[self.rows_without(trial, draws, seed), : self.fit.shared]
+        return shared
 
     def unreliable(self) -> tuple[str, ...]:
         """Trials whose reweighting is not to be trusted: Pareto k above its threshold."""

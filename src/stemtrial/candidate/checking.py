@@ -111,7 +111,8 @@ def make(
     persons
         Simulated persons (:func:`stemtrial.candidate.backtest.backtest`).
     """
-    from stemtrial.calibration.leftout import unreliable, without
+    from stemtrial.calibration.leftout import without
+    from stemtrial.calibration.mixture import unreliable
     from stemtrial.calibration.trialwise import trialwise
 
     parts = {name: trialwise(each, seed, draws) for name, each in fit.fits.items()}

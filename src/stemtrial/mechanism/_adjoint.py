@@ -16,6 +16,7 @@ STAGE_TIMES = (0.0, 0.435866521508459)
 
 @inline
 def step(h, x_M, x_A, x_R, x_P, x_N, x_E, x_G, x_C, x_X, x_U, x_V, x_B, x_T, p_k_M, p_potency, p_P0, p_X0, p_lam_X, p_w_P, p_w_X, p_v_a, p_v_U, p_ctx, p_n_steady, p_n_fading, p_o_steady, p_o_fading, p_k_I, p_a_on, p_M_A, p_k_A, p_M_S, p_l0, p_P_L, p_R_b, p_r_on, p_k_R, p_k_P, p_k_N, p_kappa, p_b_p, p_b_f, p_n_P, p_n_R, p_n_S, p_phi_A, p_k_E, p_e_b, p_k_hom, p_k_Gd, p_k_df, p_G_th, p_y_C, p_C_max, p_sig_X, p_lam_C, p_eta, p_tau_cs, p_zeta, p_k_U, p_k_V, p_x_U, p_x_V, p_v_oih, p_k_B, p_k_T, p_E_op, p_th_T, p_allo, u0_flare, u0_steroid, u0_ha, u0_nsaid, u0_opioid, u0_exercise, u0_route, u0_fade_n, u0_fade_o, u1_flare, u1_steroid, u1_ha, u1_nsaid, u1_opioid, u1_exercise, u1_route, u1_fade_n, u1_fade_o, du_flare, du_steroid, du_ha, du_nsaid, du_opioid, du_exercise, du_route, du_fade_n, du_fade_o, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13):
+    """Take one step for the patients of the lanes; return their states."""
     t2 = p_allo * p_k_I
     t6 = t2 * x_A
     t10 = t6 * x_M
@@ -946,6 +947,7 @@ def step(h, x_M, x_A, x_R, x_P, x_N, x_E, x_G, x_C, x_X, x_U, x_V, x_B, x_T, p_k
 
 @inline
 def step_back(h, x_M, x_A, x_R, x_P, x_N, x_E, x_G, x_C, x_X, x_U, x_V, x_B, x_T, p_k_M, p_potency, p_P0, p_X0, p_lam_X, p_w_P, p_w_X, p_v_a, p_v_U, p_ctx, p_n_steady, p_n_fading, p_o_steady, p_o_fading, p_k_I, p_a_on, p_M_A, p_k_A, p_M_S, p_l0, p_P_L, p_R_b, p_r_on, p_k_R, p_k_P, p_k_N, p_kappa, p_b_p, p_b_f, p_n_P, p_n_R, p_n_S, p_phi_A, p_k_E, p_e_b, p_k_hom, p_k_Gd, p_k_df, p_G_th, p_y_C, p_C_max, p_sig_X, p_lam_C, p_eta, p_tau_cs, p_zeta, p_k_U, p_k_V, p_x_U, p_x_V, p_v_oih, p_k_B, p_k_T, p_E_op, p_th_T, p_allo, u0_flare, u0_steroid, u0_ha, u0_nsaid, u0_opioid, u0_exercise, u0_route, u0_fade_n, u0_fade_o, u1_flare, u1_steroid, u1_ha, u1_nsaid, u1_opioid, u1_exercise, u1_route, u1_fade_n, u1_fade_o, du_flare, du_steroid, du_ha, du_nsaid, du_opioid, du_exercise, du_route, du_fade_n, du_fade_o, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, y0, y1, y2, y3, y4, y5, y6, y7, y8, y9, y10, y11, y12):
+    """Return derivatives with respect to the arguments of a step from those with respect to its results."""
     zero = 0.0
     t2 = p_allo * p_k_I
     t6 = t2 * x_A

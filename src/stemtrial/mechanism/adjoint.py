@@ -156,11 +156,13 @@ def source(model: Model, method: Method) -> str:
     text = HEADER
     text += f"MODEL = {model.name!r}\nSTATES = {model.states!r}\nLANES = {LANES}\nCONSTANTS = {tuple(constants)!r}\n"
     text += f"STAGE_TIMES = {method.times!r}\n\n\n"
-    text += f"@inline\ndef step({', '.join([*arguments, *c_names])}):\n" + block(lines, 4)
+    text += f"@inline\ndef step({', '.join([*arguments, *c_names])}):\n"
+    text += '    """Take one step for the patients of the lanes; return their states."""\n' + block(lines, 4)
     text += f"    return ({', '.join(results)},)\n\n\n"
     text += (
-        f"@inline\ndef step_back({', '.join([*arguments, *c_names, *y_names])}):\n    zero = 0.0\n"
-        + block(back, 4)
+        f"@inline\ndef step_back({', '.join([*arguments, *c_names, *y_names])}):\n"
+        '    """Return derivatives with respect to the arguments of a step from those with respect to its results."""\n'
+        "    zero = 0.0\n" + block(back, 4)
     )
     text += f"    return ({', '.join(bars)},)\n\n\n"
 

@@ -285,6 +285,7 @@ def source(model: Model, method: Method, lanes: int) -> str:
     lines, arguments, results, constants = step_lines(model, method)
     text = HEADER + _description(model, method, lanes, constants)
     text += f"@inline\ndef step({', '.join([*arguments, *constants.values()])}):\n"
+    text += '    """Take one step for the patients of the lanes; return their states."""\n'
     text += _block(_live(lines, results), 4) + f"    return ({', '.join(results)},)\n\n\n"
     return text + _advance(model, model, method, lanes) + _derivative(model)
 

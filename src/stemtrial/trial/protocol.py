@@ -7,7 +7,7 @@ from functools import reduce
 from itertools import pairwise
 from math import gcd, prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -208,7 +208,70 @@ def one_arm(data: object) -> bool:
     return single and not (isinstance(question, Mapping) and "compare" in question)
 
 
-class Trial(Record):
+class Protocol(Record):
+    """What the protocol of any trial says, and how it is read and identified.
+
+    Parameters
+    ----------
+    title
+        Title for reports.
+    indication
+        Joint or disc.
+    population
+        Whom it enrols.
+    visits_months
+        Months of the visits after baseline, increasing.
+    conduct
+        Dropout and rescue.
+    """
+
+    title: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["A title for the report"])
+    ]
+    indication: Annotated[Indication, Field(description="joint or disc", examples=["knee_oa"])]
+    population: Annotated[PopulationSpec, Field(description="whom the trial enrols")]
+    visits_months: Annotated[
+        tuple[Visit, ...],
+        Field(
+            strict=False,
+            min_length=1,
+            max_length=60,
+            description="months of the visits after baseline",
+            examples=["[1, 3, 6, 12]"],
+        ),
+        AfterValidator(ascending),
+    ]
+    conduct: Annotated[Conduct, Field(description="dropout and rescue")]
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read and validate a file.
+
+        Raises
+        ------
+        stemtrial.errors.InputError
+            With every fault of the file, its line, the allowed values and the next step.
+        """
+        return Document.read(path).validate(cls)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out.
+
+        A choice of the trial, its conduct or its question that is left at its default does not enter, so that choices
+        added later leave the hash as it is.
+        """
+        plain = self.model_dump(mode="json")
+        parts = [(self, plain), *((getattr(self, name), plain[name]) for name in ("conduct", "question"))]
+        for record, part in parts:
+            for name, info in type(record).model_fields.items():
+                if not info.is_required() and getattr(record, name) == info.default:
+                    del part[name]
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Trial(Protocol):
     """The protocol of one trial.
 
     Parameters
@@ -241,28 +304,11 @@ class Trial(Record):
     ('saline', 'cells', 240)
     """
 
-    title: Annotated[
-        str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["A title for the report"])
-    ]
-    indication: Annotated[Indication, Field(description="joint or disc", examples=["knee_oa"])]
-    population: Annotated[PopulationSpec, Field(description="whom the trial enrols")]
     arms: Annotated[
         Annotated[Mapping[ArmName, Arm], AfterValidator(FrozenDict)],
         Field(min_length=2, max_length=6, description="name of each arm, its n and its treatments"),
     ]
-    visits_months: Annotated[
-        tuple[Visit, ...],
-        Field(
-            strict=False,
-            min_length=1,
-            max_length=60,
-            description="months of the visits after baseline",
-            examples=["[1, 3, 6, 12]"],
-        ),
-        AfterValidator(ascending),
-    ]
     blinding: Annotated[Blinding, Field(description="who knows the treatment", examples=["double"])]
-    conduct: Annotated[Conduct, Field(description="dropout and rescue")]
     question: Annotated[Question, Field(description="endpoint, comparison, estimand and analysis")]
     layout: Annotated[
         Layout, Field(description="whether patients stay in one arm", examples=["parallel"])
@@ -274,17 +320,6 @@ class Trial(Record):
             examples=["{method: block, block_sizes: [4, 6]}"],
         ),
     ] = None
-
-    @classmethod
-    def read(cls, path: str | Path) -> "Trial":
-        """Read and validate a trial file.
-
-        Raises
-        ------
-        stemtrial.errors.InputError
-            With every fault of the file, its line, the allowed values and the next step.
-        """
-        return Document.read(path).validate(cls)
 
     @property
     def experimental(self) -> str:
@@ -323,39 +358,6 @@ class Trial(Record):
         """Number of strata, one for each combination of the factors' levels; 1 without strata."""
         factors = self.randomisation.strata if self.randomisation is not None else ()
         return prod(self.levels(factor) for factor in factors)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out.
-
-        A choice of the trial, its conduct or its question that is left at its default does not enter, so that choices
-        added later leave the hash as it is.
-        """
-        plain = self.model_dump(mode="json")
-        for record, part in (
-            (self, plain),
-            (self.conduct, plain["conduct"]),
-            (self.question, plain["question"]),
-        ):
-            for name, info in type(record).model_fields.items():
-                if not info.is_required() and getattr(record, name) == info.default:
-                    del part[name]
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _has_comparison(cls, data: Any) -> Any:
-        """Refuse a file of a single-arm trial in one sentence, not by everything that it lacks."""
-        if one_arm(data):
-            fault = Fault(
-                "has one arm: a design, a replay and an export need two to compare",
-                ("arms",),
-                allowed="2 to 6 arms",
-                hint="simulate it as a single-arm trial, or add a comparator and `question.compare`",
-            )
-            reject([fault])
-        return data
 
     @model_validator(mode="after")
     def _consistent(self) -> "Trial":

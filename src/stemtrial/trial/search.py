@@ -13,7 +13,7 @@ from stemtrial.errors import InputError, Problem
 from stemtrial.simulation import PATIENTS_A_BATCH, Results, in_batches
 from stemtrial.trial.alongside import EFFECTS, doses, factors
 from stemtrial.trial.analysis import Comparison
-from stemtrial.trial.conduct import ArmRecord
+from stemtrial.trial.conduct import ArmRecord, Wanted
 from stemtrial.trial.curves import Allocation, Curve, Further, Kind, Search
 from stemtrial.trial.doseresponse import Range
 from stemtrial.trial.looks import Verdict
@@ -73,12 +73,15 @@ def _chances(
     casts = {arm: plan.cast(arm, seed, replicates) for arm in plan.compared}
     drawn, mean = plan.belief.draw(seed, replicates), plan.belief.typical(replicates)
     inert = {arm: plan.inert.get(arm, plan.schedules[arm]) for arm in plan.compared}
-    found: dict[str, np.ndarray] = {}
+    wanted, found = Wanted(plan.instruments, relief=False), dict[str, np.ndarray]()
     for scenario, schedules, constants in zip(
         SCENARIOS, (plan.schedules, plan.schedules, inert), (drawn, mean, drawn), strict=True
     ):
         nothing = scenario == "type_one_error"
-        arms = {a: plan.follow(casts[a], schedules[a], constants, inert=nothing) for a in plan.compared}
+        arms = {
+            a: plan.follow(casts[a], schedules[a], constants, wanted=wanted, inert=nothing)
+            for a in plan.compared
+        }
         analyses = _Analyses(plan, arms)
         ends: list[list[Verdict]] = []
         for sizes in trials:

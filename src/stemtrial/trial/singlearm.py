@@ -5,18 +5,14 @@ regression to the mean. The simulation can: the same patients are followed a sec
 place of what is studied, and this counterfactual is shown first.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from stemtrial.documents import Document, Fault, FrozenDict, Record, reject
-from stemtrial.mechanism.treatments import Cells, Indication, Injection, ascending
-from stemtrial.population.spec import PopulationSpec
-from stemtrial.trial.protocol import Arm, ArmName, Conduct, Trial, Visit
+from stemtrial.documents import Fault, FrozenDict, Record, reject
+from stemtrial.mechanism.treatments import Cells, Injection
+from stemtrial.trial.protocol import Arm, ArmName, Protocol, Trial
 from stemtrial.trial.question import Endpoint, Estimand
 
 COUNTERFACTUAL: Final = "inert_injection"
@@ -69,13 +65,13 @@ class SingleArmQuestion(Record):
     ] = None
 
 
-class SingleArmTrial(Record):
+class SingleArmTrial(Protocol):
     """The protocol of a single-arm trial.
 
     Parameters
     ----------
     title, indication, population, visits_months, conduct
-        As in :class:`stemtrial.trial.protocol.Trial`.
+        As in :class:`stemtrial.trial.protocol.Protocol`.
     arms
         The arm by name.
     blinding
@@ -84,34 +80,12 @@ class SingleArmTrial(Record):
         Endpoint, estimand and performance goal.
     """
 
-    title: Annotated[
-        str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["A title for the report"])
-    ]
-    indication: Annotated[Indication, Field(description="joint or disc", examples=["knee_oa"])]
-    population: Annotated[PopulationSpec, Field(description="whom the trial enrols")]
     arms: Annotated[
         Annotated[Mapping[ArmName, Arm], AfterValidator(FrozenDict)],
         Field(min_length=1, max_length=1, description="name of the arm, its n and its treatments"),
     ]
-    visits_months: Annotated[
-        tuple[Visit, ...],
-        Field(
-            strict=False,
-            min_length=1,
-            max_length=60,
-            description="months of the visits after baseline",
-            examples=["[1, 3, 6, 12]"],
-        ),
-        AfterValidator(ascending),
-    ]
     blinding: Annotated[Literal["open"], Field(description="nobody can be blind", examples=["open"])]
-    conduct: Annotated[Conduct, Field(description="dropout and rescue")]
     question: Annotated[SingleArmQuestion, Field(description="endpoint, estimand and performance goal")]
-
-    @classmethod
-    def read(cls, path: str | Path) -> "SingleArmTrial":
-        """Read and validate a file; :class:`stemtrial.errors.InputError` with every fault."""
-        return Document.read(path).validate(cls)
 
     @property
     def arm(self) -> str:
@@ -122,12 +96,6 @@ class SingleArmTrial(Record):
     def n(self) -> int:
         """Number of patients enrolled."""
         return self.arms[self.arm].n
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the protocol's canonical JSON, shared by equal protocols however laid out."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _consistent(self) -> "SingleArmTrial":
