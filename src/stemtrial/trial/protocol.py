@@ -359,6 +359,20 @@ class Trial(Protocol):
         factors = self.randomisation.strata if self.randomisation is not None else ()
         return prod(self.levels(factor) for factor in factors)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_comparison(cls, data: object) -> object:
+        """Refuse a file of a single-arm trial in one sentence, not by everything that it lacks."""
+        if one_arm(data):
+            fault = Fault(
+                "has one arm: a design, a replay and an export need two to compare",
+                ("arms",),
+                allowed="2 to 6 arms",
+                hint="simulate it as a single-arm trial, or add a comparator and `question.compare`",
+            )
+            reject([fault])
+        return data
+
     @model_validator(mode="after")
     def _consistent(self) -> "Trial":
         reject(
