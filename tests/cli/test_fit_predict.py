@@ -2,12 +2,15 @@
 
 import csv
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from command import here
+from command import STEMTRIAL, apart, here
 from models.made_chains import ARMS, made_folder
 
 HEAD = "trial_id,arm_id,indication,intervention,cell_source,origin,product,dose_million_cells,blinding,n,\
@@ -146,6 +149,39 @@ def test_fit_refuses_before_it_computes(tmp_path):
         assert said in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.slow
+def test_a_fit_that_is_interrupted_goes_on_and_one_that_has_not_converged_is_refused(tmp_path):
+    (tmp_path / "own.csv").write_text(ARMS, encoding="utf-8")
+    words = ("fit", "--indication", "knee_oa", "--arms", "own.csv", "--only", "--structure", "contextual", "--out", "f",
+             "--chains", "2", "--warmup", "25", "--draws")  # fmt: skip
+
+    def draws():
+        return {
+            file.name: np.load(file)["kept0"] for file in tmp_path.glob(".f.fit/contextual-*/chain-*.npz")
+        }
+
+    with subprocess.Popen(
+        [STEMTRIAL, *words, "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while sum(len(values) > 0 for values in draws().values()) < 2 and run.poll() is None:
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130, said
+    assert "interrupted; draws are kept in" in said
+    assert "one gradient takes" in said
+    assert "by the curvature at the mode these arms inform" in said
+    before = draws()
+    done = apart(*words, "25", "--json", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "contextual: the fit has not converged: R-hat" in done.stderr
+    assert "Traceback" not in said + done.stderr
+    assert not done.stdout
+    assert not (tmp_path / "f").exists()
+    for name, values in draws().items():
+        assert np.array_equal(values[: len(before[name])], before[name])
 
 
 # ---- the folder and its validation -----------------------------------------------------------------------------------

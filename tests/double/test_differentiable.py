@@ -102,33 +102,34 @@ def people():
 
 @pytest.fixture(scope="module")
 def arguments(steps, people):
-    """Arguments of ``Steps.solve``; the inputs' constants, which arms of a fit share, are those of the first arm."""
+    """Arguments of ``Steps.visited``; the inputs' constants, which arms of a fit share, are those of the first arm."""
     shared, states, constants = people
     donor = np.array([float(bool(s.allogeneic)) for s in steps.schedules])
     per_day = {name: shared[name] / equations.DAYS_PER_YEAR for name in ("sig_X", "lam_C")}
     known = {**shared, **per_day, "allo": donor}
-    gain = np.zeros((len(steps.h), LANES))
-    for arm, step, amount in steps.doses:
-        gain[step] += shared["f_ret"][arm] * amount
     return {
         "x0": np.stack([states[n] for n in equations.STATES], axis=1).astype(float),
         "q": np.stack([constants[n] for n in equations.PATIENT], axis=1).astype(float),
         "p": np.stack([known[n] for n in equations.SHARED], axis=1),
         "inputs": np.array([shared[n][0] for n in INPUT_CONSTANTS]),
-        "gain": gain,
+        "given": np.array([shared["f_ret"][arm] * amount for arm, _, amount in steps.doses]),
     }
 
 
 @pytest.fixture(scope="module")
-def path(steps, arguments):
-    return np.asarray(steps.solve(*map(jnp.asarray, arguments.values())))
+def seen(steps, arguments):
+    return np.asarray(steps.visited(*map(jnp.asarray, arguments.values())))
 
 
-def test_values_are_those_of_the_engine(steps, people, arguments, path):
+def test_values_do_not_depend_on_who_computes_them(steps, arguments, seen):
+    assert np.array_equal(steps.visited(*arguments.values()), seen)
+
+
+def test_values_are_those_of_the_engine(steps, people, arguments, seen):
     shared, states, constants = people
     shared = {**shared, **dict.fromkeys(INPUT_CONSTANTS)}
     shared |= {n: np.full(len(ARMS), v) for n, v in zip(INPUT_CONSTANTS, arguments["inputs"], strict=True)}
-    seen = 0
+    visit = 0
     for g, (given, ends) in enumerate(zip(steps.schedules, steps.at, strict=True)):
         cohort = Cohort(
             {n: np.asarray(v)[[g]] for n, v in states.items()},
@@ -147,11 +148,11 @@ def test_values_are_those_of_the_engine(steps, people, arguments, path):
                 # Donor cells killed at once overshoot zero by tens of cells; the engine stops them at a visit.
                 rel = 1e-3 if name == "A" and not given.allogeneic else 1e-9
                 expected = pytest.approx(cohort.state(name)[0], rel=rel, abs=slack)
-                assert path[end, i] == expected, (g, end, name)
-            U, V, T = (path[end, equations.STATES.index(n)] for n in "UVT")
-            z = (U + V) * (1 - shared["E_op"][g] * opioid[seen] * (1 - shared["th_T"][g] * T))
+                assert seen[visit, i] == expected, (g, end, name)
+            U, V, T = (seen[visit, equations.STATES.index(n)] for n in "UVT")
+            z = (U + V) * (1 - shared["E_op"][g] * opioid[visit] * (1 - shared["th_T"][g] * T))
             assert 100 * z / (1 + z) == pytest.approx(cohort.pain()[0], abs=5 * slack)
-            seen += 1
+            visit += 1
 
 
 def test_grid_passes_through_visits_and_switches(steps):
@@ -171,16 +172,16 @@ def test_grid_passes_through_visits_and_switches(steps):
 
 
 @pytest.fixture(scope="module")
-def weights(path):
+def weights(seen):
     """Weights of a functional of the courses on which every state has a say of its size."""
-    size = np.sqrt((path**2).mean(axis=(0, 2), keepdims=True)) + 1e-6
-    return np.random.default_rng(3).standard_normal(path.shape) / size
+    size = np.sqrt((seen**2).mean(axis=(0, 2), keepdims=True)) + 1e-6
+    return np.random.default_rng(3).standard_normal(seen.shape) / size
 
 
 @pytest.fixture(scope="module")
 def gradient(steps, arguments, weights):
     given = [jnp.asarray(a) for a in arguments.values()]
-    found = jax.grad(lambda *a: (steps.solve(*a) * weights).sum(), argnums=tuple(range(5)))(*given)
+    found = jax.grad(lambda *a: (steps.visited(*a) * weights).sum(), argnums=tuple(range(5)))(*given)
     return dict(zip(arguments, map(np.asarray, found), strict=True))
 
 
@@ -191,7 +192,7 @@ def difference(steps, arguments, weights, name, place, step):
         moved = arguments[name].copy()
         moved[place] += times * step
         return np.asarray(
-            steps.solve(*(jnp.asarray(moved if n == name else a) for n, a in arguments.items()))
+            steps.visited(*(jnp.asarray(moved if n == name else a) for n, a in arguments.items()))
         )
 
     inner, outer = course(1) - course(-1), course(2) - course(-2)
@@ -215,11 +216,9 @@ def test_gradient_by_state_and_constant(steps, arguments, weights, gradient, arg
 
 
 def test_gradient_by_cells_given(steps, arguments, weights, gradient):
-    rng = np.random.default_rng(6)
-    for step in (*(k for _, k, _ in steps.doses), *rng.integers(0, len(steps.h), 3)):
-        place = (step, rng.integers(LANES))
-        expected = difference(steps, arguments, weights, "gain", place, 1e-3)
-        assert gradient["gain"][place] == pytest.approx(expected, rel=1e-5, abs=1e-7), place
+    for dose in range(len(steps.doses)):
+        expected = difference(steps, arguments, weights, "given", (dose,), 1e-3)
+        assert gradient["given"][dose] == pytest.approx(expected, rel=1e-5, abs=1e-7), dose
 
 
 @pytest.mark.parametrize("name", INPUT_CONSTANTS)
@@ -244,10 +243,10 @@ def test_gradient_along_a_random_direction(steps, arguments, weights, gradient):
     uncertain = np.array([registry()[n].level == "uncertain" for n in INPUT_CONSTANTS])
     direction = {n: 0.1 * a * rng.standard_normal(a.shape) for n, a in arguments.items()}
     direction["inputs"] *= uncertain
-    direction["gain"] = 0.1 * rng.standard_normal(direction["gain"].shape)
+    direction["given"] = 0.1 * rng.standard_normal(len(steps.doses))
 
     def course(t):
-        return np.asarray(steps.solve(*(jnp.asarray(a + t * direction[n]) for n, a in arguments.items())))
+        return np.asarray(steps.visited(*(jnp.asarray(a + t * direction[n]) for n, a in arguments.items())))
 
     e = 3e-3
     inner, outer = course(e) - course(-e), course(2 * e) - course(-2 * e)
@@ -256,14 +255,24 @@ def test_gradient_along_a_random_direction(steps, arguments, weights, gradient):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_arms_do_not_touch_each_other(steps, arguments, path):
-    """An arm alone has the courses and the gradient of the arm among others."""
+def test_arms_do_not_touch_each_other(steps, arguments, seen):
+    """An arm alone has the courses of the arm among others."""
     g = 1
     alone = Steps.of([steps.schedules[g]], [[m * DAYS_PER_MONTH for m in list(ARMS.values())[g][1]]], [GRID])
-    own = slice(steps.first[g], steps.first[g + 1])
-    cut = {n: a[own] if n == "gain" else a if n == "inputs" else a[[g]] for n, a in arguments.items()}
-    found = alone.solve(*map(jnp.asarray, cut.values()))
-    assert np.array_equal(np.asarray(found), path[own])
+    own = {"given": [arm == g for arm, _, _ in steps.doses], "inputs": slice(None)}
+    cut = {n: a[own.get(n, [g])] for n, a in arguments.items()}
+    found = alone.visited(*map(jnp.asarray, cut.values()))
+    first = sum(len(ends) for ends in steps.at[:g])
+    assert np.array_equal(np.asarray(found), seen[first : first + len(steps.at[g])])
+
+
+def test_gradients_do_not_depend_on_what_was_asked_before(steps, arguments, weights, gradient):
+    """The path of the last call is kept: another's must never be taken for it."""
+    given = [jnp.asarray(a) for a in arguments.values()]
+    _, back = jax.vjp(steps.visited, *given)
+    steps.visited(*(1.01 * a for a in given))
+    for found, expected in zip(back(jnp.asarray(weights)), gradient.values(), strict=True):
+        assert np.array_equal(np.asarray(found), expected)
 
 
 def test_generated_module_fits_the_equations():

@@ -202,3 +202,29 @@ def test_learned_quantities_are_normal_or_lognormal(standard):
         expected = q.median * np.exp(q.sd * at_) if q.log else q.median + q.sd * at_
         assert float(c[q.name]) == pytest.approx(expected, rel=1e-14)
         assert float(q.at(at_)) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("other", [{"age": 64.0}, {"bmi": 31.5}, {"grades": ((2, 0.15), (3, 0.85))}])
+def test_what_was_not_printed_of_the_patients_hardly_moves_a_mean(standard, other):
+    """Up to month 12, over 40 draws of the prior. Trials print pain to a point."""
+    n = 40
+    rng = np.random.default_rng(12)
+    c = standard.constants(
+        rng.standard_normal((n, len(standard.parameters))), rng.standard_normal((n, len(standard.learned)))
+    )
+    schedules = [schedule(ARMS[name][0]) for name in ("own cells", "donor cells", "hyaluronic acid", "NSAID")]
+    one = np.ones((n, len(schedules)))
+    effects = ArmEffects(
+        55.0 * one,
+        c["ctx_Emax"][:, None] * one,
+        c["k_B"][:, None] * one,
+        np.exp(c["mu_cell"])[:, None] * one,
+        one,
+    )
+    usual, moved = (
+        Expectation([Situation(s, days((3.0, 6.0, 12.0)), **who) for s in schedules]).change(c, effects)
+        for who in ({}, other)
+    )
+    moves = np.abs(moved - usual)
+    assert 0 < moves.mean(axis=0).max() < 0.25
+    assert moves.max() < 1.0

@@ -90,10 +90,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def sampler(model):
-    made = Sampler(model, WARMUP)
-    # The start of a chain is computed outside compiled code: the density as a whole, not operation by operation.
-    made._log_posterior = jax.jit(made._log_posterior)
-    return made
+    return Sampler(model, WARMUP)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +130,36 @@ def test_gradient_is_that_of_differences(model, density, seed):
         value = [float(density(z + k * e, ones)[0]) for k in (-2, -1, 1, 2)]
         expected = (8 * (value[2] - value[1]) - (value[3] - value[0])) / (12 * step)
         assert gradient[i] == pytest.approx(expected, rel=1e-5, abs=1e-6), i
+
+
+def test_care_that_openly_goes_on_beside_cells_is_not_new():
+    """An NSAID by mouth in an open trial of cells moves nothing but the bias; half counts where blinding is unclear."""
+    asked = reading(3, "change", 0.0, se=3.0)
+    arms = []
+    for blinding in ("double", "unclear", "open"):
+        arms.append(
+            arm(blinding, "a", [Nsaid(from_month=0)], asked, intervention="oral_nsaid", blinding=blinding)
+        )
+        arms.append(
+            arm(
+                blinding,
+                "b",
+                [cells(40)],
+                asked,
+                intervention="cell_therapy",
+                dose_million=40.0,
+                blinding=blinding,
+            )
+        )
+    made = FitModel((*arms, replace(arms[4], trial_id="alone")))
+    z = made.parts(0.4 * np.random.default_rng(8).standard_normal((50, made.dimension)))
+    z["context"][:], z["onset"][:] = z["context"][:, :1], z["onset"][:, :1]
+    masked, unclear, known, alone = made.moments(z)["mean"][:, [0, 2, 4, 6]].T
+    bias = made.constants(z)["bias_control"]
+    assert masked.max() < -2
+    assert np.allclose(known, bias)
+    assert np.allclose(unclear, (masked + bias) / 2)
+    assert np.allclose(alone, masked + bias)
 
 
 def test_errors_of_an_arm_are_multivariate_t(model, density, everywhere):
@@ -229,6 +256,11 @@ def test_an_interrupted_chain_goes_on_as_if_nothing_had_been(without_data, sampl
     # A finished chain is read, not run.
     again = sampler.chain(4, DRAWS, shape, progress=lambda done: pytest.fail("ran"), **given)
     assert np.array_equal(again.draws, whole.draws)
+    # More draws go on from those that are there.
+    longer = sampler.chain(4, DRAWS + BLOCK, shape, progress=seen.append, **given)
+    assert seen[-1] == WARMUP + DRAWS + BLOCK
+    assert longer.draws.shape == (DRAWS + BLOCK, whole.draws.shape[1])
+    assert np.array_equal(longer.draws[:DRAWS], whole.draws)
 
 
 def test_one_seed_gives_the_same_draws(without_data, sampler):

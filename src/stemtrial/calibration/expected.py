@@ -308,13 +308,11 @@ class Expectation:
         )
 
         steps = self._steps
-        gain = xp.zeros((*lead, len(steps.h)))
+        given = xp.zeros((*lead, 0))
         if steps.doses:
-            arms, at, amount = (np.array(v) for v in zip(*steps.doses, strict=True))
+            arms, _, amount = (np.array(v) for v in zip(*steps.doses, strict=True))
             given = constants["f_ret"][..., None] * amount * effects.dose[..., active[arms]]
-            gain = given @ (at[:, None] == np.arange(len(steps.h))).astype(float)
-        gain = xp.broadcast_to(gain[..., None], (*gain.shape, LANES))
-        seen = steps.visited(x0, q, p, constants.take(INPUT_CONSTANTS), gain)
+        seen = steps.visited(x0, q, p, constants.take(INPUT_CONSTANTS), given)
         U, V, T = (seen[..., equations.STATES.index(name), :] for name in "UVT")
         z = (U + V) * (1 - c.E_op * self._opioid[:, None] * (1 - c.th_T * T))
         return 100 * z / (1 + z)

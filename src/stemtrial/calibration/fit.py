@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from stemtrial.calibration.arms import Arms, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fitmodel import FitModel
-from stemtrial.calibration.sampling import Chain, Sampler, in_this_thread
+from stemtrial.calibration.sampling import Chain, Sampler, Shape, in_this_thread
 from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION, Learned
 from stemtrial.calibration.structures import STRUCTURES, Structure
 from stemtrial.errors import NotCredibleError
@@ -25,6 +25,9 @@ from stemtrial.mechanism.parameters import Parameter
 
 MOST_R_HAT = 1.01
 LEAST_ESS = 400.0
+
+INFORMED = 0.3
+"""Share of its prior variance that a quantity has to lose to count as informed by the data."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Settings:
 
     chains: int = 4
     warmup: int = 250
-    draws: int = 900
+    draws: int = 1000
     seed: int = 1
 
 
@@ -58,7 +61,7 @@ class Fit:
     chains
         The draws.
     wall_seconds
-        Of the sampling.
+        Of the sampling, from its first start, interruptions apart.
     """
 
     model: FitModel
@@ -111,8 +114,8 @@ class Fit:
         raise NotCredibleError(
             f"the fit has not converged: R-hat {d['r_hat_max']:.3f} (below {MOST_R_HAT} wanted), effective sample size "
             f"{min(d['ess_bulk_min'], d['ess_tail_min']):.0f} (above {LEAST_ESS:.0f} wanted), {d['divergences']} "
-            "divergences (none wanted); try more --draws or --warmup, or look for an arm that contradicts the others "
-            "with `stemtrial validate`"
+            "divergences (none wanted); try more --draws, which go on from these, or more --warmup, or look for an arm "
+            "that contradicts the others with `stemtrial validate`"
         )
 
     @cached_property
@@ -167,7 +170,7 @@ class Fit:
                     "q975": float(high[i]),
                     "contraction": contraction,
                     "shift": shift,
-                    "status": "learned" if contraction > 0.3 or abs(shift) > 0.7 else "prior",
+                    "status": "learned" if contraction > INFORMED or abs(shift) > 0.7 else "prior",
                 }
             )
         return sorted(rows, key=lambda row: -max(row["contraction"], abs(row["shift"])))
@@ -182,7 +185,7 @@ def fit(
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Fit:
-    """Fit a structure to arms; chains run in processes of their own and resume where they were interrupted.
+    """Fit a structure to arms; chains run in processes of their own and resume where they ended.
 
     Parameters
     ----------
@@ -200,15 +203,17 @@ def fit(
     from concurrent.futures import ProcessPoolExecutor
 
     model = FitModel.of(arms, pooled, structure)
+    begun = asdict(replace(settings, draws=0))  # More draws go on from those that are there.
     key = hashlib.sha256(
         json.dumps(
-            [arms.hash, repr(pooled), structure.name, asdict(settings), LIKELIHOOD_VERSION]
+            [arms.hash, repr(pooled), structure.name, begun, LIKELIHOOD_VERSION]
             + [own for own in (model.variant.fingerprint,) if own]
         ).encode()
     ).hexdigest()[:16]
     folder = folder / f"{structure.name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
+    spent = folder / "seconds"
+    started = time.perf_counter() - (float(spent.read_text()) if spent.is_file() else 0.0)
     context = multiprocessing.get_context("spawn")
     total = settings.chains * (settings.warmup + settings.draws)
     with ProcessPoolExecutor(min(workers, settings.chains), mp_context=context) as pool:
@@ -221,16 +226,20 @@ def fit(
                 for t in tasks:
                     if t.done():
                         t.result()
-                progress(sum(_done(folder / f"chain-{k}.npz") for k in range(settings.chains)), total)
+                done = (_done(folder / f"chain-{k}.npz") for k in range(settings.chains))
+                progress(sum(min(n, total // settings.chains) for n in done), total)
                 time.sleep(1.0)
             chains = tuple(t.result() for t in tasks)
         except BaseException:
+            processes = list((pool._processes or {}).values())  # Shutting down forgets them.
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):
+            for process in processes:
                 process.terminate()
             raise
+        finally:
+            spent.write_text(f"{time.perf_counter() - started:.1f}")
     progress(total, total)
-    return Fit(model, settings, chains, time.perf_counter() - started)
+    return Fit(model, settings, chains, float(spent.read_text()))
 
 
 def _done(file: Path) -> int:
@@ -241,6 +250,10 @@ def _done(file: Path) -> int:
         return 0
 
 
+_READY: dict[Path, tuple[Sampler, Shape]] = {}
+"""In a process that runs chains: what all chains of a fit share, compiled once, by the fit's folder."""
+
+
 def _chain(
     arms: tuple[TrialArm, ...],
     pooled: tuple[PooledEffect, ...],
@@ -249,16 +262,17 @@ def _chain(
     k: int,
     folder: Path,
 ) -> Chain:
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    sampler = Sampler(FitModel(arms, pooled, STRUCTURES[structure]), settings.warmup)
+    if folder not in _READY:
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+        made = Sampler(FitModel(arms, pooled, STRUCTURES[structure]), settings.warmup)
+        _READY[folder] = made, made.shape()
+    sampler, shape = _READY[folder]
     parent = multiprocessing.parent_process()
 
     def end_with_parent(done: int) -> None:
         """Stop a chain whose fit was killed: it must not go on alone."""
         if parent is not None and not parent.is_alive():
-            raise SystemExit(1)
+            os._exit(1)  # The pool would catch an exception and wait for its next chain.
 
     file = folder / f"chain-{k}.npz"
-    return sampler.chain(
-        settings.seed * 1000 + k, settings.draws, sampler.shape(), file=file, progress=end_with_parent
-    )
+    return sampler.chain(settings.seed * 1000 + k, settings.draws, shape, file=file, progress=end_with_parent)

@@ -252,6 +252,15 @@ class FitModel:
         )
 
     @cached_property
+    def novelty(self) -> np.ndarray:
+        """How far what an arm is given is new to its patients, (arms,).
+
+        Trials of cells enrol patients whom conventional care has left in pain. A control arm that openly goes on with
+        such care has it in its baseline already: it neither hopes for more nor gets more.
+        """
+        return 1.0 - self.tilt[:, 2] * np.isin(self.trial_of, self.with_cells)
+
+    @cached_property
     def expectation(self) -> Expectation:
         """The model's expected means: of the arms, and of both sides of every pooled effect."""
         situations = [situation(a, self.structure) for a in self.arms]
@@ -354,9 +363,10 @@ class FitModel:
         xp, lead = namespace(c.vector), c.vector.shape[:-1]
         effects = self.effects(z, c)
         before, after, weight = self.expectation.patients(c, effects)
-        node = after - before[..., None]
-        change = (node * weight).sum(axis=-1).mean(axis=-1)
         r = len(rows.y)
+        novelty = np.concatenate([self.novelty[rows.arm], np.ones(2 * len(self.pooled))])
+        node = (after - before[..., None]) * novelty[:, None, None]
+        change = (node * weight).sum(axis=-1).mean(axis=-1)
         learned = c.take(tuple(dict.fromkeys(SLOPES.values())))
         slopes = xp.concatenate([xp.ones((*lead, 1)), learned], axis=-1)[..., rows.slope]
         tilt = self.tilt

@@ -10,12 +10,12 @@ import numpy as np
 
 from stemtrial.calibration.arms import Arms
 from stemtrial.calibration.comparators import PooledEffect
-from stemtrial.calibration.fit import Settings
+from stemtrial.calibration.fit import INFORMED, Settings
 from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.sampling import Sampler
 from stemtrial.calibration.structures import STRUCTURES
 
-GRADIENTS_PER_DRAW = (15, 60)
+GRADIENTS_PER_DRAW = (20, 45)
 """Leapfrog steps of an iteration, low and high, that fits have taken."""
 
 STEP = 1e-5
@@ -39,6 +39,9 @@ class Preview:
         One evaluation of the log density with its gradient, on this machine, now.
     gradient_error
         Largest difference from a central difference in four directions, relative to the gradient's length.
+    informed
+        Names of shared quantities whose variance will shrink by ``INFORMED`` of the prior's or more, as far as the
+        curvature at the mode can tell; the most informed first.
     """
 
     trials: int
@@ -50,6 +53,7 @@ class Preview:
     coordinates: dict[str, int]
     gradient_seconds: float
     gradient_error: float
+    informed: tuple[str, ...] = ()
 
     def minutes(self, settings: Settings, structures: int, workers: int) -> tuple[float, float]:
         """Return the expected time of the sampling, low and high."""
@@ -102,6 +106,9 @@ def preview(arms: Arms, pooled: Sequence[PooledEffect], seconds: float = 1.0) ->
         sampler._density(at + 0.01 * rng.standard_normal(model.dimension), w, y)[0].block_until_ready()
         calls += 1
     cost = (time.perf_counter() - started) / calls
+    standard = model.standard
+    names = [*(p.symbol for p in standard.parameters), *(q.name for q in standard.learned)]
+    left = dict(zip(names, (sampler.shape().factor[: len(names)] ** 2).sum(axis=1), strict=True))
     left_out: Counter[str] = Counter()
     for row in arms.left_out:
         left_out[row.reason] += row.readings
@@ -110,4 +117,5 @@ def preview(arms: Arms, pooled: Sequence[PooledEffect], seconds: float = 1.0) ->
         left_out=dict(left_out.most_common()),
         unknown=dict(Counter(name for arm in model.arms for name in arm.unknown).most_common()),
         coordinates=dict(model.sizes), gradient_seconds=cost, gradient_error=error,
+        informed=tuple(n for n in sorted(left, key=left.__getitem__) if left[n] <= 1 - INFORMED),
     )  # fmt: skip

@@ -18,7 +18,7 @@ BLOCK = 25
 DEEPEST = 7
 """Largest depth of the tree of leapfrog steps."""
 
-ACCEPTANCE = 0.93
+ACCEPTANCE = 0.8
 """Target of the adaptation of the step size."""
 
 
@@ -149,26 +149,25 @@ class Sampler:
         y = self.model.rows.y if readings is None else readings
         return jnp.asarray(w, float), jnp.asarray(y, float)
 
-    def _require(self, z: np.ndarray, w: Any, y: Any) -> None:
+    def _require(self, z: np.ndarray, w: Any, y: Any) -> tuple[Any, Any]:
         value, gradient = self._density(z, w, y)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise NumericalError(
                 f"the log density or its gradient is not finite at {np.round(z, 4).tolist()}; "
                 "check the arms for impossible numbers"
             )
+        return value, gradient
 
     @cached_property
-    def _kernel(self) -> Any:
-        import numpyro
-        import numpyro.distributions as dist
-        from numpyro.infer import NUTS
+    def _kernel(self) -> tuple[Any, Any]:
+        """Functions that begin and that continue a chain on the coordinates x of a shape, z = mode + factor x."""
+        from numpyro.infer.hmc import hmc
 
-        def model(weights: Any, y: Any, mode: Any, factor: Any) -> None:
-            x = numpyro.sample("x", dist.Normal(0.0, 1.0).expand([self.model.dimension]).to_event(1))
-            density = self._log_posterior(mode + factor @ x, weights, y)
-            numpyro.factor("posterior", density + 0.5 * (x**2).sum())
+        def potential_of(weights: Any, y: Any, mode: Any, factor: Any) -> Any:
+            return lambda x: -self._log_posterior(mode + factor @ x, weights, y)
 
-        return NUTS(model, max_tree_depth=self.deepest, target_accept_prob=self.acceptance)
+        found: tuple[Any, Any] = hmc(potential_fn_gen=potential_of, algo="NUTS")
+        return found
 
     @cached_property
     def _block(self) -> Any:
@@ -176,8 +175,8 @@ class Sampler:
 
         def block(state: Any, *data: Any) -> tuple[Any, Any]:
             def one(s: Any, _: Any) -> tuple[Any, Any]:
-                s = self._kernel.sample(s, data, {})
-                return s, (s.z["x"], -s.potential_energy, s.diverging, s.num_steps)
+                s = self._kernel[1](s, data, {})
+                return s, (s.z, -s.potential_energy, s.diverging, s.num_steps)
 
             found: tuple[Any, Any] = jax.lax.scan(one, state, None, length=BLOCK)
             return found
@@ -223,12 +222,20 @@ class Sampler:
         import jax
         import jax.numpy as jnp
         from jax.flatten_util import ravel_pytree
+        from numpyro.infer.util import ParamInfo
 
         w, y = self._data(weights, readings)
         start = 0.5 * np.random.default_rng([seed, 17]).standard_normal(self.model.dimension)
-        self._require(shape.mode + shape.factor @ start, w, y)
+        value, gradient = self._require(shape.mode + shape.factor @ start, w, y)
         data = (w, y, jnp.asarray(shape.mode), jnp.asarray(shape.factor))
-        state = self._kernel.init(jax.random.PRNGKey(seed), self.warmup, {"x": jnp.asarray(start)}, data, {})
+        state = self._kernel[0](
+            ParamInfo(jnp.asarray(start), -value, -gradient @ data[3]),
+            self.warmup,
+            target_accept_prob=self.acceptance,
+            max_tree_depth=self.deepest,
+            model_args=data,
+            rng_key=jax.random.PRNGKey(seed),
+        )
         leaves, tree = jax.tree.flatten(state)
         kinds = [np.asarray(leaf).dtype for leaf in leaves]
         _, unravel = ravel_pytree([jnp.asarray(leaf).astype(float) for leaf in leaves])

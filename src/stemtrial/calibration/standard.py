@@ -19,7 +19,7 @@ from stemtrial.mechanism.inputs import INPUT_CONSTANTS
 from stemtrial.mechanism.parameters import Parameter, registry
 from stemtrial.mechanism.treatments import Indication
 
-LIKELIHOOD_VERSION = 1
+LIKELIHOOD_VERSION = 2
 """Raised when the likelihood of the fit changes: posteriors of another version are refused."""
 
 KNOTS = np.linspace(-5.0, 5.0, 201)
@@ -82,9 +82,9 @@ LEARNED: tuple[Learned, ...] = (
     Learned("bias_open", 0.0, 6.0, False, "points", "bias of experimental arms of unblinded or high-risk trials",
             ASSUMED),
     Learned("tau_open", 3.0, 0.6, True, "points", "SD of that bias between arms", ASSUMED),
-    Learned("bias_control", 0.0, 15.0, False, "points", "bias of control arms without an injection in such trials",
-            ASSUMED),
-    Learned("bias_small", 0.0, 0.5, False, "points per point of SE", "small-study effect of experimental arms",
+    Learned("bias_control", 0.0, 6.0, False, "points",
+            "bias of control arms that go on with their care in such trials", ASSUMED),
+    Learned("bias_small", 0.0, 1.0, False, "points per point of SE", "small-study effect of experimental arms",
             ASSUMED),
     Learned("sd_change", 22.0, 0.15, True, "points", "SD between patients of the change of pain, unprinted",
             "saline arms 17.6-25 (bennell_2021 and others)"),

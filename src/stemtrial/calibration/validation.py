@@ -159,7 +159,7 @@ class Refits:
 
     chains: int = 2
     warmup: int = 150
-    draws: int = 250
+    draws: int = 600
     folder: Path | None = None
 
 
@@ -387,7 +387,7 @@ def _left_out_checks(
     said = "; ".join(
         f"{score.kind}s: "
         + ", ".join(
-            f"{100 * c.level:.0f} % held {100 * share:.0f} % by trial, {100 * c.share:.0f} % by row"
+            f"{100 * c.level:.0f} % held {100 * share:.1f} % by trial, {100 * c.share:.1f} % by row"
             for c, share in zip(score.coverage, score.coverage_by_trial, strict=True)
         )
         for score in own

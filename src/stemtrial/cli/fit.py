@@ -38,7 +38,7 @@ def fit(
     structure: Annotated[
         StructureName, typer.Option("--structure", help="One structure, or all, compared and mixed.")
     ] = StructureName.all,
-    draws: Annotated[int, typer.Option("--draws", min=25, max=100_000, help="Draws of each chain.")] = 900,
+    draws: Annotated[int, typer.Option("--draws", min=25, max=100_000, help="Draws of each chain.")] = 1000,
     warmup: Annotated[
         int, typer.Option("--warmup", min=25, max=100_000, help="Iterations before them.")
     ] = 250,
@@ -76,7 +76,9 @@ def fit(
     settings = Settings(chains, warmup, draws, seed)
     if indication.value in NOT_RELEASED:
         typer.echo(unreleased(used), err=True)
-    seen = preview(used, pooled)
+    with bar() as progress:
+        progress.add_task("compiling and looking at what the arms can tell", total=None)
+        seen = preview(used, pooled)
     typer.echo(expected(seen, len(user_arms), settings, len(names), cores(workers)), err=True)
     work = work_of(out, "fit")
     fits = {name: sample(used, pooled, name, settings, work, cores(workers)) for name in names}
@@ -171,6 +173,10 @@ def expected(seen: "Preview", own: int, settings: "Settings", structures: int, w
         lines.append(
             "more is learned than was read: much will stay at its prior, and contraction.csv says what does"
         )
+    lines.append(
+        f"by the curvature at the mode these arms inform {len(seen.informed)} of the shared quantities"
+        + (f": {', '.join(seen.informed)}" if seen.informed else "; what is predicted will be prior")
+    )
     return "\n".join(lines)
 
 
