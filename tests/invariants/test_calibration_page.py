@@ -145,7 +145,7 @@ def test_the_summary_says_who_won_and_what_failed(document):
     """By the mean over trials, with the standard error and interval of the difference."""
     said = " ".join(findings(parse_fit(document)))
     assert "CRPS of 7.00 points is better than the 7.50" in said
-    assert "(time course), by −0.50 ± 0.30 (95 % interval −1.10 to 0.10, within noise)" in said
+    assert "(time course): a difference of −0.50 ± 0.30 (95 % interval −1.10 to 0.10, within noise)" in said
     made = copy.deepcopy(document)
     for s in made["held_out"]["scores"]:
         if s["predictor"] == "mechanism":

@@ -78,12 +78,12 @@ def findings(fit: Fit) -> tuple[str, ...]:
         if own is None:
             continue
         shares = ", ".join(
-            f"{percent(c.level)} intervals held {percent(x)}"
+            f"{percent(c.level)} intervals held {percent(x, 1)}"
             for c, x in zip(own.coverage, own.coverage_by_trial, strict=True)
         )
         by_rows, by_trials = honest(own)
         verdict = "honest by the limits set" if by_trials else "not honest by the limits set"
-        rows = ", ".join(percent(c.share) for c in own.coverage)
+        rows = ", ".join(percent(c.share, 1) for c in own.coverage)
         but = "" if by_rows == by_trials else ", which alone would " + ("be" if by_rows else "not be")
         said.append(
             f"On trials left out ({words}, {own.rows} in {own.trials} trials), trials weighing equally, {shares}: "
@@ -136,9 +136,8 @@ def _against(held_out: HeldOut, own: HeldOutScore) -> str:
     assert low is not None
     assert high is not None
     noise = ", within noise" if low <= 0 <= high else ""
-    return (
-        f"{said}, by {_plus_minus(gap, found.se_by_trial)} (95 % interval {interval(low, high, 2)}{noise})."
-    )
+    sure = f"95 % interval {interval(low, high, 2)}{noise}"
+    return f"{said}: a difference of {_plus_minus(gap, found.se_by_trial)} ({sure})."
 
 
 def _plus_minus(value: float, se: float | None) -> str:
