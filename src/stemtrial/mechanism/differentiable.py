@@ -200,7 +200,7 @@ class Steps:
         x0, q, p, c, given, bar = (np.ascontiguousarray(a, float) for a in args)
         path, u, gain = self._path(x0, q, p, c, given)
         path_bar = np.zeros_like(path)
-        path_bar[self._seen] = bar
+        np.add.at(path_bar, self._seen, bar)  # A day may be asked for twice.
         constants = np.array(_adjoint.CONSTANTS)
         found = tuple(np.empty_like(a) for a in (x0, q, p, u, gain))
         _adjoint.backward(x0, q, p, self.h, u, gain, self.first, constants, path, path_bar, *found)
