@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from stemtrial.calibration.arms import Arms, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fitmodel import FitModel
+from stemtrial.calibration.processes import side_by_side
 from stemtrial.calibration.sampling import Chain, Sampler, Shape, in_this_thread
 from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION, Learned
 from stemtrial.calibration.structures import STRUCTURES, Structure
@@ -144,10 +144,7 @@ class Fit:
         standard = self.model.standard
         count = len(standard.parameters)
         in_this_thread()
-        found = standard.constants(z[:count], z[count:])
-        return np.asarray(
-            found.take([q.symbol if isinstance(q, Parameter) else q.name for q in self.quantities])
-        )
+        return np.asarray(standard.constants(z[:count], z[count:]).take(standard.names))
 
     def contraction(self) -> list[dict[str, Any]]:
         """How far the data moved each quantity from its prior, most moved first.
@@ -158,11 +155,11 @@ class Fit:
         shared = self.draws.reshape(-1, self.model.dimension)[:, : self.shared]
         low, median, high = (self.values(z) for z in np.quantile(shared, (0.025, 0.5, 0.975), axis=0))
         rows = []
-        for i, quantity in enumerate(self.quantities):
+        for i, (name, quantity) in enumerate(zip(self.model.standard.names, self.quantities, strict=True)):
             contraction, shift = float(1 - shared[:, i].var()), float(shared[:, i].mean())
             rows.append(
                 {
-                    "name": quantity.symbol if isinstance(quantity, Parameter) else quantity.name,
+                    "name": name,
                     "meaning": quantity.meaning,
                     "unit": quantity.unit,
                     "q025": float(low[i]),
@@ -200,8 +197,6 @@ def fit(
     progress
         Called with iterations done and in all.
     """
-    from concurrent.futures import ProcessPoolExecutor
-
     model = FitModel.of(arms, pooled, structure)
     begun = asdict(replace(settings, draws=0))  # More draws go on from those that are there.
     key = hashlib.sha256(
@@ -212,34 +207,20 @@ def fit(
     ).hexdigest()[:16]
     folder = folder / f"{structure.name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
-    spent = folder / "seconds"
+    spent, each = folder / "seconds", settings.warmup + settings.draws
     started = time.perf_counter() - (float(spent.read_text()) if spent.is_file() else 0.0)
-    context = multiprocessing.get_context("spawn")
-    total = settings.chains * (settings.warmup + settings.draws)
-    with ProcessPoolExecutor(min(workers, settings.chains), mp_context=context) as pool:
-        tasks = [
-            pool.submit(_chain, model.arms, model.pooled, structure.name, settings, k, folder)
-            for k in range(settings.chains)
-        ]
-        try:
-            while not all(t.done() for t in tasks):
-                for t in tasks:
-                    if t.done():
-                        t.result()
-                done = (_done(folder / f"chain-{k}.npz") for k in range(settings.chains))
-                progress(sum(min(n, total // settings.chains) for n in done), total)
-                time.sleep(1.0)
-            chains = tuple(t.result() for t in tasks)
-        except BaseException:
-            processes = list((pool._processes or {}).values())  # Shutting down forgets them.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.terminate()
-            raise
-        finally:
-            spent.write_text(f"{time.perf_counter() - started:.1f}")
-    progress(total, total)
-    return Fit(model, settings, chains, float(spent.read_text()))
+
+    def watch() -> None:
+        done = (_done(folder / f"chain-{k}.npz") for k in range(settings.chains))
+        progress(sum(min(n, each) for n in done), settings.chains * each)
+        partial = spent.with_suffix(".partial")
+        partial.write_text(f"{time.perf_counter() - started:.1f}")
+        os.replace(partial, spent)
+
+    calls = [(model.arms, model.pooled, structure.name, settings, k, folder) for k in range(settings.chains)]
+    chains = side_by_side(_chain, calls, workers, watch)
+    watch()
+    return Fit(model, settings, tuple(chains), time.perf_counter() - started)
 
 
 def _done(file: Path) -> int:
@@ -263,16 +244,7 @@ def _chain(
     folder: Path,
 ) -> Chain:
     if folder not in _READY:
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
         made = Sampler(FitModel(arms, pooled, STRUCTURES[structure]), settings.warmup)
         _READY[folder] = made, made.shape()
     sampler, shape = _READY[folder]
-    parent = multiprocessing.parent_process()
-
-    def end_with_parent(done: int) -> None:
-        """Stop a chain whose fit was killed: it must not go on alone."""
-        if parent is not None and not parent.is_alive():
-            os._exit(1)  # The pool would catch an exception and wait for its next chain.
-
-    file = folder / f"chain-{k}.npz"
-    return sampler.chain(settings.seed * 1000 + k, settings.draws, shape, file=file, progress=end_with_parent)
+    return sampler.chain(settings.seed * 1000 + k, settings.draws, shape, file=folder / f"chain-{k}.npz")

@@ -171,7 +171,7 @@ def gather(fits: Mapping[str, Fit], rows: Mapping[str, np.ndarray]) -> Mixture:
         if not len(at):
             continue
         fit = fits[name]
-        own = dict(zip(*fit.constants[:1], fit.constants[1][at].T, strict=True))
+        own = dict(zip(fit.constants[0], fit.constants[1][at].T, strict=True))
         if STRUCTURES[name].inert:
             own |= {n: np.full(len(at), value) for n, value in NOTHING.items()}
         values.append(

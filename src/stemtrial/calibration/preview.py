@@ -106,8 +106,7 @@ def preview(arms: Arms, pooled: Sequence[PooledEffect], seconds: float = 1.0) ->
         sampler._density(at + 0.01 * rng.standard_normal(model.dimension), w, y)[0].block_until_ready()
         calls += 1
     cost = (time.perf_counter() - started) / calls
-    standard = model.standard
-    names = [*(p.symbol for p in standard.parameters), *(q.name for q in standard.learned)]
+    names = model.standard.names
     left = dict(zip(names, (sampler.shape().factor[: len(names)] ** 2).sum(axis=1), strict=True))
     left_out: Counter[str] = Counter()
     for row in arms.left_out:

@@ -84,17 +84,11 @@ class Sampler:
         What to sample.
     warmup
         Iterations of adaptation.
-    deepest
-        Largest depth of the tree of leapfrog steps.
-    acceptance
-        Target of the adaptation of the step size.
     """
 
-    def __init__(
-        self, model: FitModel, warmup: int, deepest: int = DEEPEST, acceptance: float = ACCEPTANCE
-    ) -> None:
+    def __init__(self, model: FitModel, warmup: int) -> None:
         in_this_thread()
-        self.model, self.warmup, self.deepest, self.acceptance = model, warmup, deepest, acceptance
+        self.model, self.warmup = model, warmup
 
     @cached_property
     def _density(self) -> Any:
@@ -231,8 +225,8 @@ class Sampler:
         state = self._kernel[0](
             ParamInfo(jnp.asarray(start), -value, -gradient @ data[3]),
             self.warmup,
-            target_accept_prob=self.acceptance,
-            max_tree_depth=self.deepest,
+            target_accept_prob=ACCEPTANCE,
+            max_tree_depth=DEEPEST,
             model_args=data,
             rng_key=jax.random.PRNGKey(seed),
         )

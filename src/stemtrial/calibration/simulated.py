@@ -9,7 +9,6 @@ constant shows (Modrák et al. 2023, doi:10.1214/23-BA1404).
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.given import given
 from stemtrial.calibration.posterior import model_fingerprint
 from stemtrial.calibration.prediction import errors
+from stemtrial.calibration.processes import side_by_side
 from stemtrial.calibration.sampling import BLOCK, Sampler
-from stemtrial.errors import WorkerError
 
 LEVELS = (0.5, 0.8, 0.9)
 """Coverages that 100 ranks can hold exactly."""
@@ -66,11 +65,10 @@ def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Length:
-    """How much is drawn in each fit, and in which steps.
+    """How much is drawn in each fit.
 
-    The few readings of the made problem leave its posterior close to a normal distribution, so that longer steps than
-    those of a real fit do without divergences and give almost independent draws; which distribution is drawn from does
-    not depend on them.
+    The few readings of the made problem leave its posterior close to a normal distribution, so that a shorter warm-up
+    than that of a real fit does, and draws are almost independent.
 
     Attributes
     ----------
@@ -78,14 +76,11 @@ class Length:
         Iterations of adaptation.
     kept, thin
         Draws among which the truth is ranked, and iterations from one to the next.
-    acceptance
-        Target of the adaptation of the step size.
     """
 
     warmup: int = 75
     kept: int = 99
     thin: int = 2
-    acceptance: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -260,35 +255,19 @@ def calibrate(
     WorkerError
         A process ended before its fits did.
     """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
     key = [asdict(length), seed, model_fingerprint(), NAMES]
     folder = folder / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     todo = [i for i in range(fits) if not _file(folder, i).is_file()]
     shares = [share for share in (todo[k::workers] for k in range(workers)) if share]
     if shares:
-        with ProcessPoolExecutor(len(shares), mp_context=multiprocessing.get_context("spawn")) as pool:
-            tasks = [pool.submit(_share, folder, share, length, seed) for share in shares]
-            try:
-                while not all(t.done() for t in tasks):
-                    for t in tasks:
-                        if t.done():
-                            t.result()
-                    progress(sum(_file(folder, i).is_file() for i in range(fits)), fits)
-                    time.sleep(0.5)
-                for t in tasks:
-                    t.result()
-            except BrokenProcessPool:
-                raise WorkerError(
-                    "a process ended early; finished fits are kept, run the same command again"
-                ) from None
-            except BaseException:
-                for process in list((pool._processes or {}).values()):
-                    process.terminate()
-                raise
+        calls = [(folder, share, length, seed) for share in shares]
+        side_by_side(
+            _share,
+            calls,
+            workers,
+            lambda: progress(sum(_file(folder, i).is_file() for i in range(fits)), fits),
+        )
     progress(fits, fits)
     found = [np.load(_file(folder, i), allow_pickle=False) for i in range(fits)]
     ranks = np.stack([row[:-1] for row in found])
@@ -302,8 +281,7 @@ def _file(folder: Path, i: int) -> Path:
 
 
 def _share(folder: Path, share: list[int], length: Length, seed: int) -> None:
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    sampler = Sampler(FitModel(made_problem()), length.warmup, acceptance=length.acceptance)
+    sampler = Sampler(FitModel(made_problem()), length.warmup)
     for i in share:
         ranks, divergent = fit_simulated(sampler, length, seed, i)
         partial = _file(folder, i).with_suffix(".partial")

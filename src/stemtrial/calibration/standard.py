@@ -207,6 +207,11 @@ class Standard:
         slopes = np.gradient(table, KNOTS, axis=1)
         return cls(tuple(parameters), tuple(learned), table, slopes, constants or registry())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all numbers, those of the registry first."""
+        return (*(p.symbol for p in self.parameters), *(q.name for q in self.learned))
+
     def constants(self, z: Any, z_learned: Any) -> Constants:
         """Constants at standard normal numbers, (..., parameters) and (..., learned)."""
         xp = namespace(z)
@@ -230,7 +235,7 @@ class Standard:
         moved = xp.where(
             ratio, median * xp.exp(xp.where(ratio, sd * z_learned, 0.0)), median + sd * z_learned
         )
-        names = [p.symbol for p in self.parameters] + [q.name for q in self.learned]
+        names = self.names
         fixed = {symbol: p.value for symbol, p in self.table.items() if symbol not in names}
         per_year = ("sig_X", "lam_C")
         still = xp.broadcast_to(np.array(list(fixed.values())), (*value.shape[:-1], len(fixed)))

@@ -276,20 +276,12 @@ class Trial(Protocol):
 
     Parameters
     ----------
-    title
-        Title for reports.
-    indication
-        Joint or disc.
-    population
-        Whom it enrols.
+    title, indication, population, visits_months, conduct
+        As in :class:`Protocol`; the last visit, 3 to 24 months after baseline, ends the trial.
     arms
         The arms by name, in the order of the file; 2 to 6 of them.
-    visits_months
-        Months of the visits after baseline, increasing; the last one, 3 to 24, ends the trial.
     blinding
         ``double``, ``single`` or ``open``.
-    conduct
-        Dropout and rescue.
     question
         What is compared and how.
     layout
