@@ -12,13 +12,14 @@ from stemtrial.calibration.processes import side_by_side
 from stemtrial.errors import WorkerError
 
 SLEEPS = """
-import multiprocessing, time
+import multiprocessing, signal, time
 from stemtrial.calibration.processes import side_by_side
 
 def tell():
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A run in the background inherits that it is ignored.
     side_by_side(time.sleep, [(600,), (600,)], 2, tell)
 """
 
