@@ -157,7 +157,6 @@ def main():
     parser.add_argument("--draws", type=int, default=500)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
     result = {"likelihood": likelihood(options.repeats), "course": courses(options.repeats)}
     if options.draws:
         result["sampling"] = sampling(options.draws)

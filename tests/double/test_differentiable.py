@@ -72,10 +72,6 @@ ARMS = {
 """Together every kind of event of the model; visits between, at and after switches."""
 
 
-# Read when JAX starts, so before any test: what calls back must not wait for a thread that waits for it.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def double():
     with jax.enable_x64(True):

@@ -71,10 +71,6 @@ ARMS = {
 """Every kind of treatment, and arms whose patients are not the usual ones."""
 
 
-# Read when JAX starts, so before any test: what calls back must not wait for a thread that waits for it.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def double():
     with jax.enable_x64(True):

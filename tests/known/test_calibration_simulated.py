@@ -13,6 +13,7 @@ from stemtrial.calibration.simulated import (
     Simulated,
     made_problem,
     quantities,
+    simulate_data,
     simulate_readings,
 )
 
@@ -50,7 +51,7 @@ def test_quantities_of_draws_are_those_of_each():
     """Side by side and alone, the same numbers in the order of their names."""
     model = FitModel(made_problem())
     z = 0.3 * np.random.default_rng(5).standard_normal((3, model.dimension))
-    y = simulate_readings(model, z[:1], 6)[0]
+    y = simulate_data(model, z[:1], 6)[0]
     found = quantities(model, z, y)
     assert found.shape == (3, len(NAMES))
     for row, one in zip(found, z, strict=True):
@@ -58,16 +59,20 @@ def test_quantities_of_draws_are_those_of_each():
         c, mean = model.constants(model.parts(one)), model.moments(model.parts(one))["mean"]
         expected = [*c.take(SHOWN), *(mean[a] - mean[b] for a, b in CONTRASTS.values())]
         assert row[:-1] == pytest.approx(expected, rel=1e-12)
-        assert row[-1] == pytest.approx(model.log_likelihood(one, y)[0].sum(), rel=1e-12)
+        assert row[-1] == pytest.approx(sum(part.sum() for part in model.log_likelihood(one, y)), rel=1e-12)
 
 
-def test_simulated_readings_follow_the_likelihood():
-    """Standardised readings are Student t; false alarms: 1 in 1000 for each of two tests."""
+def test_simulated_data_follow_the_likelihood():
+    """Readings are Student t, printed baselines normal; false alarms: 1 in 1000 for each of three tests."""
     model = FitModel(made_problem())
     z = 0.3 * np.random.default_rng(3).standard_normal(model.dimension)
+    data = simulate_data(model, np.repeat(z[None], 2000, axis=0), 4)
     y = simulate_readings(model, np.repeat(z[None], 2000, axis=0), 4)
+    assert np.array_equal(data[:, : len(model.rows.y)], y)
     m = model.moments(model.parts(z))
     error = (y - m["mean"]) / m["gain"]
+    printed = (data[:, len(model.rows.y) :] - m["baseline_mean"]) / m["baseline_sd"]
+    assert stats.kstest(printed.ravel(), stats.norm.cdf).pvalue > 1e-3
     own = model.rows.arm == 1
     common = m["arm_sd"][1] ** 2 + SHARED_ERROR * (m["se"][own] ** 2).mean()
     variance = common + m["tau_visit"] ** 2 + (1 - SHARED_ERROR) * m["se"][own] ** 2

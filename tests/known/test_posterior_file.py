@@ -13,7 +13,18 @@ from stemtrial.calibration.posterior import model_fingerprint, read, write
 from stemtrial.calibration.standard import heavy
 from stemtrial.mechanism.parameters import registry
 
-NAMES = ("f_ret", "k_M", "ctx_Emax", "tau_ctx", "k_B", "omega_k_B", "omega_cell", "mu_cell", "tau_arm")
+NAMES = (
+    "f_ret",
+    "k_M",
+    "ctx_Emax",
+    "tau_ctx",
+    "tail_ctx",
+    "k_B",
+    "omega_k_B",
+    "omega_cell",
+    "mu_cell",
+    "tau_arm",
+)
 ROWS = 40
 STRUCTURES = tuple(("paracrine", "regenerative", "contextual", "paracrine")[i % 4] for i in range(ROWS))
 ABOUT = {
@@ -31,6 +42,7 @@ def table():
     i = np.arange(ROWS)
     columns = {
         "f_ret": 0.1 + 0.3 * i / ROWS, "k_M": 0.02 * 1.02**i, "ctx_Emax": 9.0 + 0 * i, "tau_ctx": 7.0 + 0 * i,
+        "tail_ctx": 0.5 + 0 * i,
         "k_B": 0.06 + 0 * i, "omega_k_B": 0.8 + 0 * i, "omega_cell": 0.5 + 0 * i, "tau_arm": 5.0 + 0 * i,
         "mu_cell": np.where(np.array(STRUCTURES) == "contextual", NO_EFFECT, 0.3),
     }  # fmt: skip
@@ -119,7 +131,7 @@ def test_trials_differ_as_the_posterior_says(posterior):
         assert values.mean() == pytest.approx(mean, abs=5 * sd / len(values) ** 0.5)
         assert values.std() == pytest.approx(sd, abs=5 * sd / (2 * len(values)) ** 0.5)
     for z in (-2.0, -1.0, 0.0, 1.0, 2.0):
-        share = (drawn["ctx_Emax"] <= 9.0 + 7.0 * heavy(z)).mean()
+        share = (drawn["ctx_Emax"] <= 9.0 + 7.0 * heavy(z, 0.5)).mean()
         assert share == pytest.approx(ndtr(z), abs=5 * np.sqrt(ndtr(z) * ndtr(-z) / n))
     ranks = np.argsort(np.argsort(drawn["ctx_Emax"]))
     assert abs(np.corrcoef(ranks, np.log(drawn["k_B"]))[0, 1]) < -ndtri(5e-7) / n**0.5

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import multivariate_t, t
+from scipy.stats import multivariate_t, norm, t
 
 from stemtrial.calibration.arms import Reading, TrialArm
 from stemtrial.calibration.comparators import PooledEffect
@@ -73,10 +73,6 @@ EFFECT = PooledEffect(
 )  # fmt: skip
 
 
-# Read when JAX starts, so before any test: what calls back must not wait for a thread that waits for it.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def double():
     with jax.enable_x64(True):
@@ -96,7 +92,7 @@ def sampler(model):
 @pytest.fixture(scope="module")
 def density(sampler, model):
     """Log posterior density and its gradient by coordinates and weights."""
-    y = jnp.asarray(model.rows.y)
+    y = jnp.asarray(model.data)
     return lambda z, w: sampler._density(jnp.asarray(z), jnp.asarray(w, float), y)
 
 
@@ -112,6 +108,8 @@ def test_coordinates_are_of_constants_trials_and_unprinted_numbers(model):
     assert model.trials == ("plain", "cells", "open", "median")
     assert (sizes["context"], sizes["onset"], sizes["cells"]) == (4, 4, 2)
     assert (sizes["baseline"], sizes["dose"]) == (1, 1)
+    assert model.printed.tolist() == [58.0, 58.0, 58.0]
+    assert model.data.tolist() == [*model.rows.y, *model.printed]
     # Trials of which a mean has neither a standard error of its own.
     assert model.open_spread.tolist() == [1, 3]
     own = np.concatenate(places(model))
@@ -165,9 +163,7 @@ def test_care_that_openly_goes_on_beside_cells_is_not_new():
 def test_errors_of_an_arm_are_multivariate_t(model, density, everywhere):
     """Against SciPy's densities, their scale being such that the variances are those of the parts added."""
     z = 0.5 * np.random.default_rng(5).standard_normal(model.dimension)
-    m, by_arm, of_pooled, log_density = (
-        jax.tree.map(np.asarray, part) for part in everywhere(jnp.asarray(z))
-    )
+    m, by_arm, of_rest, log_density = (jax.tree.map(np.asarray, part) for part in everywhere(jnp.asarray(z)))
     rows, shrink = model.rows, (FREEDOM - 2) / FREEDOM
     for a in range(len(ARMS)):
         own = np.flatnonzero(rows.arm == a)
@@ -178,10 +174,12 @@ def test_errors_of_an_arm_are_multivariate_t(model, density, everywhere):
         expected = multivariate_t.logpdf(rows.y[own], m["mean"][own], shape, df=FREEDOM)
         assert by_arm[a] == pytest.approx(expected, rel=1e-10)
     scale = np.sqrt(shrink * (EFFECT.se**2 + m["tau_pooled"] ** 2))
-    assert of_pooled == pytest.approx(t.logpdf(EFFECT.value, FREEDOM, m["pooled"][0], scale), rel=1e-10)
-    assert log_density == pytest.approx(by_arm.sum() + of_pooled.sum() - 0.5 * (z**2).sum(), rel=1e-12)
+    printed = norm.logpdf(model.printed, m["baseline_mean"], m["baseline_sd"])
+    pooled = t.logpdf(EFFECT.value, FREEDOM, m["pooled"], scale)
+    assert of_rest == pytest.approx(np.concatenate([printed, pooled]), rel=1e-10)
+    assert log_density == pytest.approx(by_arm.sum() + of_rest.sum() - 0.5 * (z**2).sum(), rel=1e-12)
     assert float(density(z, np.ones(len(ARMS)))[0]) == pytest.approx(
-        by_arm.sum() - 0.5 * (z**2).sum(), rel=1e-10
+        by_arm.sum() + printed.sum() - 0.5 * (z**2).sum(), rel=1e-10
     )
 
 
@@ -189,14 +187,14 @@ def test_many_draws_with_numpy_are_each_with_jax(model, everywhere):
     """Predictions take the same functions with NumPy, many draws side by side."""
     rich = replace(model, pooled=(EFFECT,))
     z = 0.7 * np.random.default_rng(6).standard_normal((3, model.dimension))
-    moments, (by_arm, of_pooled) = rich.moments_of(z), rich.log_likelihood(z)
+    moments, (by_arm, of_rest) = rich.moments_of(z), rich.log_likelihood(z)
     for k, one in enumerate(z):
         m, a, p, _ = jax.tree.map(np.asarray, everywhere(jnp.asarray(one)))
         assert moments.keys() == m.keys()
         for name in m:
             assert moments[name][k] == pytest.approx(m[name], rel=1e-9, abs=1e-9), name
         assert by_arm[k] == pytest.approx(a, rel=1e-9)
-        assert of_pooled[k] == pytest.approx(p, rel=1e-9)
+        assert of_rest[k] == pytest.approx(p, rel=1e-9)
         assert rich.log_likelihoods(z)[k] == pytest.approx(a, rel=1e-9)
 
 
@@ -222,8 +220,10 @@ def without_data(sampler, model):
 
 def test_without_data_the_chain_is_the_prior(without_data, model):
     """Bands of five standard errors at an effective sample size of half the draws: false alarms below 1e-5 for all."""
-    z, n = without_data[1].draws, model.dimension
-    assert z.shape == (DRAWS, n)
+    names = model.standard.names
+    of_baselines = [names.index(name) for name in ("baseline_mean", "baseline_sd")]
+    assert without_data[1].draws.shape == (DRAWS, model.dimension)
+    z, n = np.delete(without_data[1].draws, of_baselines, axis=1), model.dimension - 2
     assert not without_data[1].divergent.any()
     size = DRAWS / 2
     assert z.mean() == pytest.approx(0, abs=5 / np.sqrt(n * size))
@@ -231,8 +231,25 @@ def test_without_data_the_chain_is_the_prior(without_data, model):
     assert np.abs(z.mean(axis=0)).max() < 5.5 / np.sqrt(size)
     for level, p in ((1.0, 0.3173), (2.0, 0.0455)):
         assert (np.abs(z) > level).mean() == pytest.approx(p, abs=5 * np.sqrt(p * (1 - p) / (n * size)))
+    told = without_data[1].draws[:, of_baselines].T
     density = without_data[1].log_density + 0.5 * (z**2).sum(axis=1)
-    assert np.ptp(density) < 1e-9
+    assert density == pytest.approx(of_baselines_alone(model, *told), abs=1e-9)
+    # Printed baselines are data still; their posterior follows from a grid.
+    grid = np.linspace(-6, 6, 481)
+    at = np.meshgrid(grid, grid, indexing="ij")
+    weight = np.exp(of_baselines_alone(model, *at))
+    for own, on_grid in zip(told, at, strict=True):
+        mean = (on_grid * weight).sum() / weight.sum()
+        sd = np.sqrt(((on_grid - mean) ** 2 * weight).sum() / weight.sum())
+        assert own.mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(size))
+
+
+def of_baselines_alone(model, z_mean, z_sd):
+    """Log density of the mean and the SD of baselines over trials and of those that were printed."""
+    mean, sd = (q for q in model.standard.learned if q.name in ("baseline_mean", "baseline_sd"))
+    center, spread = mean.median + mean.sd * z_mean, sd.median * np.exp(sd.sd * z_sd)
+    printed = sum(norm.logpdf(value, center, spread) for value in model.printed)
+    return printed - 0.5 * (z_mean**2 + z_sd**2)
 
 
 def test_an_interrupted_chain_goes_on_as_if_nothing_had_been(without_data, sampler, tmp_path):
@@ -351,7 +368,7 @@ def test_predictions_have_the_moments_of_the_likelihood(model):
 
 
 def test_numbers_that_are_not_finite_name_the_place(sampler, model):
-    y = model.rows.y.copy()
+    y = model.data.copy()
     y[0] = np.nan
     with pytest.raises(NumericalError, match=r"not finite at \[0\.0"):
-        sampler.shape(readings=y)
+        sampler.shape(data=y)

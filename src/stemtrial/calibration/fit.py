@@ -17,7 +17,7 @@ from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.diagnostics import converge
 from stemtrial.calibration.fitmodel import FitModel
 from stemtrial.calibration.processes import side_by_side
-from stemtrial.calibration.sampling import Chain, Sampler, Shape, in_this_thread
+from stemtrial.calibration.sampling import Chain, Sampler, Shape, in_double_precision
 from stemtrial.calibration.standard import LEARNED, LIKELIHOOD_VERSION, Learned
 from stemtrial.calibration.structures import STRUCTURES, Structure
 from stemtrial.errors import NotCredibleError
@@ -121,7 +121,7 @@ class Fit:
     @cached_property
     def constants(self) -> tuple[tuple[str, ...], np.ndarray]:
         """Names and values of the constants of all draws, (draws, names)."""
-        in_this_thread()
+        in_double_precision()
         import jax
         import jax.numpy as jnp
 
@@ -143,7 +143,7 @@ class Fit:
         """Values of :attr:`quantities` at coordinates, (shared,); each rises with its own coordinate alone."""
         standard = self.model.standard
         count = len(standard.parameters)
-        in_this_thread()
+        in_double_precision()
         return np.asarray(standard.constants(z[:count], z[count:]).take(standard.names))
 
     def contraction(self) -> list[dict[str, Any]]:

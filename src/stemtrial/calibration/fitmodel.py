@@ -181,6 +181,14 @@ class FitModel:
         return found
 
     @cached_property
+    def printed(self) -> np.ndarray:
+        """Mean baselines of the trials that printed one, points: what is known of those that did not."""
+        own = [
+            self.baselines[(self.trial_of == t) & ~np.isnan(self.baselines)] for t in range(len(self.trials))
+        ]
+        return np.array([known.mean() for known in own if len(known)])
+
+    @cached_property
     def open_baseline(self) -> np.ndarray:
         """Trials whose baseline is a parameter, places."""
         return np.unique(self.trial_of[np.isnan(self.baselines)])
@@ -232,6 +240,11 @@ class FitModel:
         columns = np.array(cells, float).T
         whole = {0, 1, 2, 9}
         return Rows(*(c.astype(int) if k in whole else c for k, c in enumerate(columns)))
+
+    @cached_property
+    def data(self) -> np.ndarray:
+        """All that is fitted to but pooled effects: values of the readings, then printed baselines."""
+        return np.concatenate([self.rows.y, self.printed])
 
     @cached_property
     def tilt(self) -> np.ndarray:
@@ -316,10 +329,10 @@ class FitModel:
         """Return what differs between the arms; those of pooled effects are typical."""
         xp = namespace(c.vector)
         trial, lead = self.trial_of, c.vector.shape[:-1]
-        ctx_Emax, tau_ctx, k_B, omega_k_B, mu_cell, omega_cell, baseline_mean, baseline_sd = (
+        ctx_Emax, tau_ctx, tail_ctx, k_B, omega_k_B, mu_cell, omega_cell, baseline_mean, baseline_sd = (
             c[name][..., None]
-            for name in ("ctx_Emax", "tau_ctx", "k_B", "omega_k_B", "mu_cell", "omega_cell", "baseline_mean",
-                         "baseline_sd")
+            for name in ("ctx_Emax", "tau_ctx", "tail_ctx", "k_B", "omega_k_B", "mu_cell", "omega_cell",
+                         "baseline_mean", "baseline_sd")
         )  # fmt: skip
         base = xp.broadcast_to(np.nan_to_num(self.baselines), (*lead, len(self.arms)))
         if len(self.open_baseline):
@@ -338,7 +351,7 @@ class FitModel:
 
         return ArmEffects(
             baseline=all_sides(base, self.variant.baseline),
-            ctx_Emax=all_sides(ctx_Emax + tau_ctx * heavy(z["context"][..., trial]), ctx_Emax),
+            ctx_Emax=all_sides(ctx_Emax + tau_ctx * heavy(z["context"], tail_ctx)[..., trial], ctx_Emax),
             k_B=all_sides(k_B * xp.exp(omega_k_B * z["onset"][..., trial]), k_B),
             cell_effect=all_sides(xp.exp(mu_cell + omega_cell * cells[..., trial]), 1.0),
             dose=all_sides(dose, 1.0),
@@ -357,7 +370,8 @@ class FitModel:
         dict
             By reading ``mean``, ``se``, ``gain`` and ``baseline``: expected value, standard error in points, what a
             point of deviation moves the reading by, and pain at baseline. ``arm_sd`` by arm and ``pooled`` by effect;
-            ``tau_visit`` and ``tau_pooled``. All with the leading axis of the coordinates, if any.
+            ``tau_visit``, ``tau_pooled``, ``baseline_mean`` and ``baseline_sd``. All with the leading axis of the
+            coordinates, if any.
         """
         c, rows = self.constants(z), self.rows
         xp, lead = namespace(c.vector), c.vector.shape[:-1]
@@ -400,8 +414,7 @@ class FitModel:
             "arm_sd": arm_sd,
             "baseline": base,
             "pooled": sides[..., 0] - sides[..., 1],
-            "tau_visit": c["tau_visit"],
-            "tau_pooled": c["tau_pooled"],
+            **{name: c[name] for name in ("tau_visit", "tau_pooled", "baseline_mean", "baseline_sd")},
         }
 
     def moments_of(self, z: np.ndarray) -> dict[str, np.ndarray]:
@@ -415,11 +428,18 @@ class FitModel:
             [self.log_likelihood(part)[0] for part in np.array_split(z, -(-len(z) // TOGETHER))]
         )
 
-    def log_likelihood(self, coordinates: Any, y: Any = None) -> tuple[Any, Any]:
-        """Log density of the readings (or others in their place) by arm, (..., arms), and of the pooled effects."""
+    def log_likelihood(self, coordinates: Any, data: Any = None) -> tuple[Any, Any]:
+        """Log density of the data, or of others in their place.
+
+        Returns
+        -------
+        by_arm, of_rest
+            Of the readings, (..., arms), and of printed baselines and pooled effects, (..., both).
+        """
         xp = namespace(coordinates)
         m, rows = self.moments(self.parts(coordinates)), self.rows
-        error = ((rows.y if y is None else y) - m["mean"]) / m["gain"]
+        data = self.data if data is None else data
+        error = (data[: len(rows.y)] - m["mean"]) / m["gain"]
         shrink = (FREEDOM - 2) / FREEDOM
         own = (m["tau_visit"][..., None] ** 2 + (1 - SHARED_ERROR) * m["se"] ** 2) * shrink
         count = np.bincount(rows.arm, minlength=len(self.arms))
@@ -437,20 +457,22 @@ class FitModel:
             - 0.5 * log_det - 0.5 * (FREEDOM + count) * xp.log1p(square / FREEDOM)
             - total(xp.log(xp.abs(m["gain"])))
         )  # fmt: skip
+        mean, sd = (m[name][..., None] for name in ("baseline_mean", "baseline_sd"))
+        of_printed = -0.5 * ((data[len(rows.y) :] - mean) / sd) ** 2 - xp.log(sd) - 0.5 * np.log(2 * np.pi)
         if not self.pooled:
-            return by_arm, xp.zeros((*by_arm.shape[:-1], 0))
+            return by_arm, of_printed
         value, se = (np.array([getattr(e, k) for e in self.pooled]) for k in ("value", "se"))
         variance = (se**2 + m["tau_pooled"][..., None] ** 2) * shrink
         of_pooled = (
             gammaln((FREEDOM + 1) / 2) - gammaln(FREEDOM / 2) - 0.5 * xp.log(FREEDOM * np.pi * variance)
             - 0.5 * (FREEDOM + 1) * xp.log1p((value - m["pooled"]) ** 2 / variance / FREEDOM)
         )  # fmt: skip
-        return by_arm, of_pooled
+        return by_arm, xp.concatenate([of_printed, of_pooled], axis=-1)
 
-    def log_weighted(self, coordinates: Any, weights: Any, y: Any = None) -> Any:
-        """Log likelihood of the arms, each times a weight (0 holds an arm out), and of the pooled effects."""
-        by_arm, of_pooled = self.log_likelihood(coordinates, y)
-        return (by_arm * weights).sum() + of_pooled.sum()
+    def log_weighted(self, coordinates: Any, weights: Any, data: Any = None) -> Any:
+        """Log likelihood, that of each arm's readings times a weight (0 holds an arm out)."""
+        by_arm, of_rest = self.log_likelihood(coordinates, data)
+        return (by_arm * weights).sum() + of_rest.sum()
 
     def log_density(self, coordinates: Any) -> Any:
         """Log posterior density of the coordinates, up to a constant."""

@@ -190,7 +190,7 @@ def checks(fitted: Fitted) -> dict[str, Check]:
         "parameters": Check("reported", f"{fitted.best.shared} quantities drawn jointly from the posterior"),
         "between_trials": Check("reported", "; ".join(
             f"{name} {between[name]['median']:.3g} ({between[name]['q025']:.3g} to {between[name]['q975']:.3g})"
-            for name in ("tau_ctx", "omega_k_B", "omega_cell", "tau_arm") if name in between
+            for name in ("tau_ctx", "tail_ctx", "omega_k_B", "omega_cell", "tau_arm") if name in between
         )),
         "structure": Check("reported", f"weights (stacking, averaged over mixtures): {weights}"),
         "contraction": Check(

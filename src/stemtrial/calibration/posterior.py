@@ -121,7 +121,9 @@ class Posterior:
         table = variant(self.indication).constants
         result |= {name: rows[:, i] for i, name in enumerate(self.names) if name in table}
         z = normals(seed, Stream.TRIAL, replicates, 0, 1, 3)[:, :, 0]
-        result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * heavy(z[0])
+        result["ctx_Emax"] = result["ctx_Emax"] + result["tau_ctx"] * heavy(
+            z[0], rows[:, self._at["tail_ctx"]]
+        )
         result["k_B"] = result["k_B"] * np.exp(result["omega_k_B"] * z[1])
         result["cell_effect"] = np.exp(rows[:, self._at["mu_cell"]] + result["omega_cell"] * z[2])
         return result

@@ -15,8 +15,8 @@ from stemtrial.errors import NumericalError
 BLOCK = 25
 """Iterations between two savings."""
 
-DEEPEST = 7
-"""Largest depth of the tree of leapfrog steps."""
+DEEPEST = 5
+"""Largest depth of the tree of leapfrog steps: where a step comes out short, longer paths cost more than they bring."""
 
 ACCEPTANCE = 0.8
 """Target of the adaptation of the step size."""
@@ -63,16 +63,11 @@ class Chain:
     step: float
 
 
-def in_this_thread() -> None:
-    """Make JAX compute in double precision and in the thread that asks.
-
-    A computation that calls compiled code back must not wait for a thread that waits for the computation; JAX looks at
-    this when it first computes in a process.
-    """
+def in_double_precision() -> None:
+    """Make JAX compute in double precision."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 class Sampler:
@@ -87,7 +82,7 @@ class Sampler:
     """
 
     def __init__(self, model: FitModel, warmup: int) -> None:
-        in_this_thread()
+        in_double_precision()
         self.model, self.warmup = model, warmup
 
     @cached_property
@@ -96,15 +91,15 @@ class Sampler:
 
         return jax.jit(jax.value_and_grad(self._log_posterior))
 
-    def _log_posterior(self, z: Any, weights: Any, y: Any) -> Any:
-        return self.model.log_weighted(z, weights, y) - 0.5 * (z**2).sum()
+    def _log_posterior(self, z: Any, weights: Any, data: Any) -> Any:
+        return self.model.log_weighted(z, weights, data) - 0.5 * (z**2).sum()
 
-    def shape(self, weights: np.ndarray | None = None, readings: np.ndarray | None = None) -> Shape:
+    def shape(self, weights: np.ndarray | None = None, data: np.ndarray | None = None) -> Shape:
         """Find the mode by L-BFGS and the Hessian there by central differences of gradients.
 
         Parameters
         ----------
-        weights, readings
+        weights, data
             As for :meth:`chain`.
 
         Raises
@@ -114,7 +109,7 @@ class Sampler:
         """
         from scipy.optimize import minimize
 
-        w, y = self._data(weights, readings)
+        w, y = self._data(weights, data)
         n = self.model.dimension
 
         def loss(z: np.ndarray) -> tuple[float, np.ndarray]:
@@ -136,11 +131,11 @@ class Sampler:
         # Where data say nothing the curvature is the prior's, 1; a mode on a ridge must not make steps of any length.
         return Shape(mode, vectors / np.sqrt(np.clip(values, 0.3, None)))
 
-    def _data(self, weights: np.ndarray | None, readings: np.ndarray | None) -> tuple[Any, Any]:
+    def _data(self, weights: np.ndarray | None, data: np.ndarray | None) -> tuple[Any, Any]:
         import jax.numpy as jnp
 
         w = np.ones(len(self.model.arms)) if weights is None else weights
-        y = self.model.rows.y if readings is None else readings
+        y = self.model.data if data is None else data
         return jnp.asarray(w, float), jnp.asarray(y, float)
 
     def _require(self, z: np.ndarray, w: Any, y: Any) -> tuple[Any, Any]:
@@ -157,8 +152,8 @@ class Sampler:
         """Functions that begin and that continue a chain on the coordinates x of a shape, z = mode + factor x."""
         from numpyro.infer.hmc import hmc
 
-        def potential_of(weights: Any, y: Any, mode: Any, factor: Any) -> Any:
-            return lambda x: -self._log_posterior(mode + factor @ x, weights, y)
+        def potential_of(weights: Any, data: Any, mode: Any, factor: Any) -> Any:
+            return lambda x: -self._log_posterior(mode + factor @ x, weights, data)
 
         found: tuple[Any, Any] = hmc(potential_fn_gen=potential_of, algo="NUTS")
         return found
@@ -167,9 +162,9 @@ class Sampler:
     def _block(self) -> Any:
         import jax
 
-        def block(state: Any, *data: Any) -> tuple[Any, Any]:
+        def block(state: Any, *given: Any) -> tuple[Any, Any]:
             def one(s: Any, _: Any) -> tuple[Any, Any]:
-                s = self._kernel[1](s, data, {})
+                s = self._kernel[1](s, given, {})
                 return s, (s.z, -s.potential_energy, s.diverging, s.num_steps)
 
             found: tuple[Any, Any] = jax.lax.scan(one, state, None, length=BLOCK)
@@ -185,7 +180,7 @@ class Sampler:
         shape: Shape,
         *,
         weights: np.ndarray | None = None,
-        readings: np.ndarray | None = None,
+        data: np.ndarray | None = None,
         file: Path | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Chain:
@@ -201,8 +196,8 @@ class Sampler:
             Coordinates to move in.
         weights
             Of the arms' likelihood, (arms,); 0 holds an arm out.
-        readings
-            In place of the arms' own, (readings,).
+        data
+            In place of the model's own, as :attr:`.FitModel.data`.
         file
             Where the chain saves itself, and from where an interrupted one goes on.
         progress
@@ -218,16 +213,16 @@ class Sampler:
         from jax.flatten_util import ravel_pytree
         from numpyro.infer.util import ParamInfo
 
-        w, y = self._data(weights, readings)
+        w, y = self._data(weights, data)
         start = 0.5 * np.random.default_rng([seed, 17]).standard_normal(self.model.dimension)
         value, gradient = self._require(shape.mode + shape.factor @ start, w, y)
-        data = (w, y, jnp.asarray(shape.mode), jnp.asarray(shape.factor))
+        given = (w, y, jnp.asarray(shape.mode), jnp.asarray(shape.factor))
         state = self._kernel[0](
-            ParamInfo(jnp.asarray(start), -value, -gradient @ data[3]),
+            ParamInfo(jnp.asarray(start), -value, -gradient @ given[3]),
             self.warmup,
             target_accept_prob=ACCEPTANCE,
             max_tree_depth=DEEPEST,
-            model_args=data,
+            model_args=given,
             rng_key=jax.random.PRNGKey(seed),
         )
         leaves, tree = jax.tree.flatten(state)
@@ -245,7 +240,7 @@ class Sampler:
                 tree, [jnp.asarray(leaf).astype(kind) for leaf, kind in zip(found, kinds, strict=True)]
             )
         while done < self.warmup + draws:
-            state, trace = self._block(state, *data)
+            state, trace = self._block(state, *given)
             done += BLOCK
             if done > self.warmup:
                 for column, values in zip(kept, trace, strict=True):

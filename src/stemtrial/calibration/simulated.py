@@ -29,8 +29,8 @@ LEVELS = (0.5, 0.8, 0.9)
 """Coverages that 100 ranks can hold exactly."""
 
 SHOWN = (
-    "ctx_Emax", "ctx_slope", "tau_ctx", "k_B", "omega_k_B", "mu_cell", "womac_slope", "tau_arm", "tau_visit",
-    "bias_open", "tau_open", "bias_small", "sd_change", "baseline_mean",
+    "ctx_Emax", "ctx_slope", "tau_ctx", "tail_ctx", "k_B", "omega_k_B", "mu_cell", "womac_slope", "tau_arm",
+    "tau_visit", "bias_open", "tau_open", "bias_small", "sd_change", "baseline_mean", "baseline_sd",
 )  # fmt: skip
 """Learned quantities whose ranks are looked at, beside the contrasts and the log likelihood."""
 
@@ -61,6 +61,17 @@ def simulate_readings(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
     """
     m = model.moments_of(z)
     return np.asarray(m["mean"] + m["gain"] * errors(model, m, np.random.default_rng([seed, 29])))
+
+
+def simulate_data(model: FitModel, z: np.ndarray, seed: int) -> np.ndarray:
+    """Draw all that is fitted to but pooled effects, (draws, data), as :attr:`.FitModel.data`.
+
+    What is drawn for a printed baseline is what the fit is told of baselines; the courses keep those of the arms.
+    """
+    c = model.constants(model.parts(z))
+    noise = np.random.default_rng([seed, 43]).standard_normal((len(z), len(model.printed)))
+    printed = c["baseline_mean"][:, None] + c["baseline_sd"][:, None] * noise
+    return np.hstack([simulate_readings(model, z, seed), printed])
 
 
 @dataclass(frozen=True)
@@ -197,12 +208,12 @@ def _arm(
     )  # fmt: skip
 
 
-def quantities(model: FitModel, z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Quantities (draws, :data:`NAMES`) at coordinates (draws, dimension), given readings."""
+def quantities(model: FitModel, z: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Quantities (draws, :data:`NAMES`) at coordinates (draws, dimension), given data."""
     parts = model.parts(z)
     mean = model.moments(parts)["mean"]
     contrasts = np.stack([mean[:, a] - mean[:, b] for a, b in CONTRASTS.values()], axis=1)
-    fit = model.log_likelihood(z, y)[0].sum(axis=1)
+    fit = sum(part.sum(axis=1) for part in model.log_likelihood(z, data))
     return np.column_stack([model.constants(parts).take(SHOWN), contrasts, fit])
 
 
@@ -214,12 +225,12 @@ def fit_simulated(sampler: Sampler, length: Length, seed: int, i: int) -> tuple[
     """Draw a truth and its readings, fit them, and return the ranks of the truth, (quantities,), and divergences."""
     model = sampler.model
     truth = np.random.default_rng([seed, 37, i]).standard_normal((1, model.dimension))
-    y = simulate_readings(model, truth, int(np.random.default_rng([seed, 41, i]).integers(2**31)))[0]
-    shape = sampler.shape(readings=y)
+    data = simulate_data(model, truth, int(np.random.default_rng([seed, 41, i]).integers(2**31)))[0]
+    shape = sampler.shape(data=data)
     iterations = -(-length.kept * length.thin // BLOCK) * BLOCK
-    chain = sampler.chain(seed * 100_003 + i, iterations, shape, readings=y)
+    chain = sampler.chain(seed * 100_003 + i, iterations, shape, data=data)
     draws = chain.draws[: length.kept * length.thin][:: length.thin]
-    ranks = (quantities(model, draws, y) < quantities(model, truth, y)).sum(axis=0)
+    ranks = (quantities(model, draws, data) < quantities(model, truth, data)).sum(axis=0)
     return ranks, int(chain.divergent.sum())
 
 

@@ -119,13 +119,13 @@ def on_trials(
     found: "FitFolder", samples: int, seed: int, work: Path, refit: bool
 ) -> "tuple[Predictive, LeftOutTrials, Mechanism]":
     """Check a fit on its own trials and on each trial left out."""
-    from stemtrial.calibration.sampling import in_this_thread
+    from stemtrial.calibration.sampling import in_double_precision
     from stemtrial.calibration.trialwise import DRAWS as MOST
     from stemtrial.calibration.trialwise import trialwise
     from stemtrial.calibration.validation import Mechanism, Refits, left_out, posterior_predictive
     from stemtrial.cli.progress import bar
 
-    in_this_thread()
+    in_double_precision()
     with bar() as progress:
         task = progress.add_task("predicting the fitted trials", total=None)
         predictive = posterior_predictive(

@@ -1,11 +1,12 @@
 """Courses of a few patients of many arms as a function that JAX differentiates, by the compiled solver and its adjoint.
 
-JAX sees one operation whose value and derivative come from compiled code (:mod:`stemtrial.mechanism.adjoint`).
+JAX sees one operation whose value and derivative come from compiled code (:mod:`stemtrial.mechanism.adjoint`), which
+XLA calls by itself (:mod:`stemtrial.mechanism.foreign`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,16 @@ import numpy as np
 
 from stemtrial.compiled import jit
 from stemtrial.mechanism import _adjoint, equations, inputs
+from stemtrial.mechanism.foreign import (
+    asked_for_version,
+    block,
+    integers,
+    matrix,
+    operands,
+    operation,
+    results,
+    vector,
+)
 from stemtrial.mechanism.grid import Grid
 from stemtrial.mechanism.inputs import evaluate
 from stemtrial.mechanism.parameters import registry
@@ -136,7 +147,7 @@ class Steps:
     @cached_property
     def _seen(self) -> np.ndarray:
         """Indices of the steps that end on the days asked for, arm after arm, (visits,)."""
-        return np.array([k for ends in self.at for k in ends])
+        return np.array([k for ends in self.at for k in ends], np.int64)
 
     def visited(self, x0: Any, q: Any, p: Any, inputs: Any, given: Any) -> Any:
         """States on the days asked for, arm after arm, (visits, states, LANES).
@@ -166,69 +177,133 @@ class Steps:
         return found
 
     @cached_property
-    def _last(self) -> list[Any]:
-        """Arguments and result of the last call of :meth:`_path`."""
-        return [None, None]
+    def _static(self) -> tuple[np.ndarray, ...]:
+        """What the compiled functions take that does not differ from call to call: events, grid, doses and visits."""
+        *events, first_event = self._events
+        grid = (
+            self.pieces,
+            self.starts,
+            self.h,
+            np.array(_adjoint.STAGE_TIMES),
+            np.array(_adjoint.CONSTANTS),
+        )
+        doses = np.array([step for _, step, _ in self.doses], np.int64)
+        return (*events, *(a.astype(np.int64) for a in (first_event, self.first)), *grid, doses, self._seen)
 
-    def _path(self, *args: np.ndarray) -> Any:
-        """States after every step, and the inputs and cells of the steps from which they came.
-
-        A derivative is asked for where the value has just been: the last path is kept, not handed through JAX.
-        """
-        before, found = self._last
-        if before is not None and all(map(np.array_equal, args, before)):
-            return found
-        x0, q, p, c, given = args
-        stage = np.array(_adjoint.STAGE_TIMES)
-        u = np.empty((len(self.h), len(stage) + 1, len(equations.INPUTS)))
-        _tabulate(self._events, c, self.first, self.pieces, self.starts, self.h, stage, u)
-        gain = np.zeros((len(self.h), LANES))
-        for (_, step, _), cells in zip(self.doses, given, strict=True):
-            gain[step] += cells
-        path = np.empty((len(self.h), len(equations.STATES), LANES))
-        _adjoint.forward(x0, q, p, self.h, u, gain, self.first, np.array(_adjoint.CONSTANTS), path)
-        self._last[:] = tuple(a.copy() for a in args), (path, u, gain)  # JAX may use the memory again
-        return path, u, gain
-
-    def _at_visits(self, *args: Any) -> np.ndarray:
-        path, _, _ = self._path(*(np.ascontiguousarray(a, float) for a in args))
-        seen: np.ndarray = path[self._seen]
+    def _at_visits(self, *args: np.ndarray) -> np.ndarray:
+        steps, states = len(self.h), len(equations.STATES)
+        path, u = np.empty((steps, states, LANES)), np.empty((steps, *_TABLE))
+        seen = np.empty((len(self._seen), states, LANES))
+        _courses(tuple(np.ascontiguousarray(a, float) for a in args), self._static, seen, path, u)
         return seen
-
-    def _back(self, *args: Any) -> tuple[np.ndarray, ...]:
-        """Pass derivatives with respect to the states at visits, the last argument, back to the others."""
-        x0, q, p, c, given, bar = (np.ascontiguousarray(a, float) for a in args)
-        path, u, gain = self._path(x0, q, p, c, given)
-        path_bar = np.zeros_like(path)
-        np.add.at(path_bar, self._seen, bar)  # A day may be asked for twice.
-        constants = np.array(_adjoint.CONSTANTS)
-        found = tuple(np.empty_like(a) for a in (x0, q, p, u, gain))
-        _adjoint.backward(x0, q, p, self.h, u, gain, self.first, constants, path, path_bar, *found)
-        x0_bar, q_bar, p_bar, u_bar, gain_bar = found
-        c_bar, stage = np.zeros_like(c), np.array(_adjoint.STAGE_TIMES)
-        grid = (self.first, self.pieces, self.starts, self.h, stage)
-        _along(self._events, c, *grid, u, self._relevant, u_bar, c_bar)
-        return x0_bar, q_bar, p_bar, c_bar, gain_bar[[step for _, step, _ in self.doses]].sum(axis=1)
 
     @cached_property
     def _differentiable(self) -> Any:
         import jax
         import jax.numpy as jnp
 
-        shape = (len(self._seen), len(equations.STATES), LANES)
+        forward, backward = _operations()
+        steps, states = len(self.h), len(equations.STATES)
+
+        def kind(*shape: int) -> Any:
+            return jax.ShapeDtypeStruct(shape, jnp.float64)
+
+        kinds = (kind(len(self._seen), states, LANES), kind(steps, states, LANES), kind(steps, *_TABLE))
+        relevant = self._relevant.astype(float)
 
         def value(*args: Any) -> Any:
-            return jax.pure_callback(
-                self._at_visits, jax.ShapeDtypeStruct(shape, jnp.float64), *args, vmap_method="sequential"
-            )
+            return forward(kinds, *args, *self._static)[0]
 
-        def back(args: Any, bar: Any) -> Any:
-            shapes = tuple(jax.ShapeDtypeStruct(a.shape, jnp.float64) for a in args)
-            return jax.pure_callback(self._back, shapes, *args, bar, vmap_method="sequential")
+        def ahead(*args: Any) -> Any:
+            seen, path, u = forward(kinds, *args, *self._static)
+            return seen, (args, path, u)
+
+        def back(kept: Any, bar: Any) -> Any:
+            args, path, u = kept
+            of_args = tuple(kind(*a.shape) for a in args)
+            return tuple(backward(of_args, *args, *self._static, path, u, bar, relevant))
 
         visited: Any = jax.custom_vjp(value)
-        visited.defvjp(lambda *args: (value(*args), args), back)
+        visited.defvjp(ahead, back)
         return visited
+
+
+_TABLE = (len(_adjoint.STAGE_TIMES) + 1, len(equations.INPUTS))
+"""Shape of the inputs of a step: at the times of its stages, and how fast they change at its start."""
+
+
+@cache
+def _operations() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Courses and their derivatives passed back, as operations of JAX."""
+    return operation("stemtrial_courses", _forward), operation("stemtrial_derivatives", _backward)
+
+
+def _forward(frame):  # type: ignore[no-untyped-def]
+    if asked_for_version(frame):
+        return 0
+    a, r = operands(frame), results(frame)
+    arguments = block(a[0]), block(a[1]), matrix(a[2]), vector(a[3]), vector(a[4])
+    _courses(arguments, _static(a), block(r[0]), block(r[1]), block(r[2]))
+    return 0
+
+
+def _backward(frame):  # type: ignore[no-untyped-def]
+    if asked_for_version(frame):
+        return 0
+    a, r = operands(frame), results(frame)
+    arguments = block(a[0]), block(a[1]), matrix(a[2]), vector(a[3]), vector(a[4])
+    kept = block(a[18]), block(a[19]), block(a[20]), matrix(a[21])
+    _derivatives(
+        arguments, _static(a), *kept, block(r[0]), block(r[1]), matrix(r[2]), vector(r[3]), vector(r[4])
+    )
+    return 0
+
+
+@jit
+def _static(a):  # type: ignore[no-untyped-def]
+    """Return :attr:`Steps._static` from the operands of a call."""
+    events = vector(a[5]), vector(a[6]), vector(a[7]), vector(a[8]), integers(a[9])
+    grid = integers(a[10]), vector(a[11]), vector(a[12]), vector(a[13]), vector(a[14])
+    return (*events, *grid, vector(a[15]), integers(a[16]), integers(a[17]))
+
+
+@jit
+def _arrivals(given, doses, steps):  # type: ignore[no-untyped-def]
+    """Cells that arrive before each step, (steps, LANES)."""
+    gain = np.zeros((steps, LANES))
+    for d in range(doses.shape[0]):
+        gain[doses[d]] += given[d]
+    return gain
+
+
+@jit
+def _courses(arguments, static, seen, path, u):  # type: ignore[no-untyped-def]
+    """Fill ``seen`` with the states on the days asked for, ``path`` with those after every step, ``u`` with inputs."""
+    x0, q, p, c, given = arguments
+    first, pieces, begin, h, stage, constants, doses, at = static[5:]
+    _tabulate(static[:5], c, first, pieces, begin, h, stage, u)
+    _adjoint.forward(x0, q, p, h, u, _arrivals(given, doses, h.shape[0]), first, constants, path)
+    for i in range(at.shape[0]):
+        seen[i] = path[at[i]]
+
+
+@jit
+def _derivatives(arguments, static, path, u, bar, relevant, x0_bar, q_bar, p_bar, c_bar, given_bar):  # type: ignore[no-untyped-def]
+    """Pass derivatives with respect to the states on the days asked for, ``bar``, back to the arguments."""
+    x0, q, p, c, given = arguments
+    first, pieces, begin, h, stage, constants, doses, at = static[5:]
+    path_bar = np.zeros(path.shape)
+    for i in range(at.shape[0]):
+        path_bar[at[i]] += bar[i]  # A day may be asked for twice.
+    gain = _arrivals(given, doses, h.shape[0])
+    u_bar, gain_bar = np.empty(u.shape), np.empty(gain.shape)
+    _adjoint.backward(
+        x0, q, p, h, u, gain, first, constants, path, path_bar, x0_bar, q_bar, p_bar, u_bar, gain_bar
+    )
+    c_bar[:] = 0.0
+    _along(static[:5], c, first, pieces, begin, h, stage, u, relevant, u_bar, c_bar)
+    for d in range(doses.shape[0]):
+        given_bar[d] = gain_bar[doses[d]].sum()
 
 
 @jit
