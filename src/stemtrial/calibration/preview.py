@@ -12,11 +12,11 @@ from stemtrial.calibration.arms import Arms
 from stemtrial.calibration.comparators import PooledEffect
 from stemtrial.calibration.fit import INFORMED, Settings
 from stemtrial.calibration.fitmodel import FitModel
-from stemtrial.calibration.sampling import Sampler
+from stemtrial.calibration.sampling import DEEPEST, Sampler
 from stemtrial.calibration.structures import STRUCTURES
 
-GRADIENTS_PER_DRAW = (20, 45)
-"""Leapfrog steps of an iteration, low and high, that fits have taken."""
+GRADIENTS_PER_DRAW = (15, 2**DEEPEST - 1)
+"""Leapfrog steps of an iteration: few that fits have taken, and the most."""
 
 STEP = 1e-5
 

@@ -1,7 +1,15 @@
 """Compiled functions as operations of XLA, which calls them without the interpreter.
 
-XLA hands an operation one address: of a call frame, from which its arrays follow. The layouts are those of XLA's
-foreign function interface, version 0.3, a stable binary interface; here they are read as words of eight bytes.
+XLA hands an operation one address, that of a call frame, from which its arrays follow. The layouts are those of XLA's
+foreign function interface, version 0.3, a stable binary interface, here read as words of eight bytes:
+
+=====================  ==========================================================================
+frame                  size, extension, interface, context, stage, operands (5 words), results (5)
+operands, results      size, extension, count, kinds, list of addresses of buffers
+buffer                 size, extension, type, address of the numbers, rank, address of the lengths
+extension              size, kind, next, address of the metadata
+metadata               size, version (size, extension, major and minor in one word), traits
+=====================  ==========================================================================
 """
 
 import ctypes
