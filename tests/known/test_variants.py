@@ -11,7 +11,7 @@ from stemtrial.calibration import prior
 from stemtrial.calibration.backpain import NOT_USED, SERIES, back_pain_controls
 from stemtrial.calibration.belief import Prior, belief
 from stemtrial.calibration.fitfolder import arms_to_fit
-from stemtrial.calibration.posterior import TRIAL_LEVEL, model_fingerprint, read, write
+from stemtrial.calibration.posterior import model_fingerprint, read, write
 from stemtrial.calibration.published import published_arms
 from stemtrial.calibration.release import LEAST_LEARNED, LEAST_TRIALS, blinded_contrasts, trials_needed
 from stemtrial.calibration.standard import LEARNED, learned_of, sampled
@@ -83,7 +83,7 @@ def test_the_prior_of_discs_is_drawn_from_their_ranges():
 
 
 def test_a_posterior_of_discs_says_that_it_is_not_validated(tmp_path):
-    names = (*TRIAL_LEVEL, "ctx_Emax", "k_B", "mu_cell")
+    names = ("ctx_Emax", "tau_ctx", "tail_ctx", "k_B", "omega_k_B", "mu_cell", "omega_cell")
     about = {
         "indication": "disc_degeneration", "trials": 17, "structure_weights": {"paracrine": 1.0},
         "model": model_fingerprint("disc_degeneration"),

@@ -35,9 +35,6 @@ FORMAT = 1
 GOLDEN = 0.6180339887498949
 """Fractional parts of its multiples fill the unit interval most evenly, however many there are."""
 
-TRIAL_LEVEL = ("tau_ctx", "omega_k_B", "omega_cell")
-"""Constants of the variation between trials, which draws of a trial use."""
-
 
 @cache
 def model_fingerprint(indication: Indication = "knee_oa") -> str:
