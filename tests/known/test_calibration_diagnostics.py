@@ -25,6 +25,8 @@ CHAINS = {
     "independent": autoregressive(0.0),
     "sticky": autoregressive(0.9),
     "antithetic": autoregressive(-0.4),
+    "alternating": autoregressive(-0.97),
+    "alternating, few": autoregressive(-0.9, chains=2, draws=24),
     "odd length, two chains": autoregressive(0.5, chains=2, draws=301),
     "one chain elsewhere": autoregressive(0.3) + np.array([[0.0], [0.0], [0.0], [1.5]]),
     "one chain wider": autoregressive(0.3) * np.array([[1.0], [1.0], [1.0], [3.0]]),

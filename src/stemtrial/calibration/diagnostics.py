@@ -74,9 +74,11 @@ def _r_hat(x: np.ndarray) -> np.ndarray:
 def _ess(x: np.ndarray) -> np.ndarray:
     from numpyro.diagnostics import effective_sample_size
 
-    constant = x.var(axis=(0, 1)) == 0
+    constant, draws = x.var(axis=(0, 1)) == 0, float(x.shape[0] * x.shape[1])
     found = np.asarray(effective_sample_size(np.where(constant, np.arange(x.shape[1])[None, :, None], x)))
-    return np.where(constant, float(x.shape[0] * x.shape[1]), found)
+    # Draws that alternate say more than independent ones; how much more cannot be told beyond this bound (same paper).
+    most = draws * np.log10(draws)
+    return np.where(constant, draws, np.where((found <= 0) | (found > most), most, found))
 
 
 def names_of(parts: Sequence[tuple[str, int]]) -> tuple[str, ...]:
