@@ -68,15 +68,28 @@ def while_compiling(tell: Callable[[bool], None]) -> Iterator[None]:
         yield
 
 
-def jit(function: Compilable) -> Compilable:
-    """Compile a function on first call, without the interpreter lock, and keep the result on disk."""
+@contextmanager
+def _kept_on_disk() -> Iterator[None]:
+    """Let what is made compilable inside be kept in the cache directory."""
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_directory())
     try:
-        compiled: Compilable = numba.njit(cache=True, **_OPTIONS)(function)
+        yield
     finally:
         numba.config.CACHE_DIR = previous
+
+
+def jit(function: Compilable) -> Compilable:
+    """Compile a function on first call, without the interpreter lock, and keep the result on disk."""
+    with _kept_on_disk():
+        compiled: Compilable = numba.njit(cache=True, **_OPTIONS)(function)
     return compiled
+
+
+def entry(signature: Any, function: Compilable) -> Any:
+    """Compile a function at once for calls by other compiled code, from its ``address`` on, and keep it on disk."""
+    with _kept_on_disk():
+        return numba.cfunc(signature, cache=True)(function)
 
 
 def inline(function: Compilable) -> Compilable:

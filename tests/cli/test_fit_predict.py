@@ -1,10 +1,12 @@
 """The commands ``stemtrial fit``, ``predict`` and ``validate``: what they refuse, and what follows a fit."""
 
 import csv
+import inspect
 import json
 import signal
 import subprocess
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 
 from command import STEMTRIAL, apart, here
 from models.made_chains import ARMS, made_folder
+from stemtrial.calibration.fit import Settings
+from stemtrial.cli.fit import fit
 
 HEAD = "trial_id,arm_id,indication,intervention,cell_source,origin,product,dose_million_cells,blinding,n,\
 baseline_pain_mean,time_months,note\n"
@@ -256,3 +260,10 @@ def test_validate_writes_its_folder(folder, tmp_path):
         s["rows"] for s in document["held_out"]["scores"] if s["predictor"] == "mechanism"
     )
     assert not list(Path(tmp_path).glob(".v*"))
+
+
+def test_a_fit_without_options_has_the_length_of_the_library():
+    """The options repeat the defaults, so that help needs no library."""
+    options = inspect.signature(fit).parameters
+    ours = {field.name: field.default for field in fields(Settings)}
+    assert {name: options[name].default for name in ours} == ours

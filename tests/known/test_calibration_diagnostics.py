@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from stemtrial.calibration.diagnostics import converge, names_of
+from stemtrial.calibration.diagnostics import converge
 
 with warnings.catch_warnings():
     # ArviZ announces its next version on import.
@@ -57,10 +57,6 @@ def test_quantities_are_diagnosed_one_by_one():
 def test_monotone_transformations_change_nothing_of_ranks():
     x = CHAINS["sticky"][:, :, None]
     assert converge(np.exp(x)).bulk == pytest.approx(converge(x).bulk, rel=1e-12)
-
-
-def test_names_of_coordinates():
-    assert names_of([("a", 2), ("b", 0), ("c", 1)]) == ("a[0]", "a[1]", "c[0]")
 
 
 def test_a_quantity_that_never_moves_counts_every_draw():

@@ -3,7 +3,6 @@
 Vehtari, Gelman, Simpson, Carpenter and Buerkner, *Bayesian Analysis* 16 (2021) 667. The autocorrelations are NumPyro's.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +78,3 @@ def _ess(x: np.ndarray) -> np.ndarray:
     # Draws that alternate say more than independent ones; how much more cannot be told beyond this bound (same paper).
     most = draws * np.log10(draws)
     return np.where(constant, draws, np.where((found <= 0) | (found > most), most, found))
-
-
-def names_of(parts: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """Names of coordinates of several kinds, ``kind[place]``."""
-    return tuple(f"{kind}[{i}]" for kind, count in parts for i in range(count))

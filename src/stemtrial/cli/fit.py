@@ -157,6 +157,7 @@ def expected(seen: "Preview", own: int, settings: "Settings", structures: int, w
     effects = sum(seen.coordinates.values()) - shared
     unprinted = {k: v for k, v in seen.coordinates.items() if k in ("baseline", "dose", "spread") and v}
     low, high = seen.minutes(settings, structures, workers)
+    time = f"{low:.0f} to {high:.0f} minutes" if high > 1 else "less than a minute"
     words = {"baseline": "baselines of trials", "dose": "doses of arms", "spread": "SDs of trials"}
     lines = [
         f"{seen.trials} trials, {seen.arms} arms ({own} yours), {seen.readings} readings, {seen.pooled} pooled "
@@ -165,7 +166,7 @@ def expected(seen: "Preview", own: int, settings: "Settings", structures: int, w
         "unknown, thus learned: " + (", ".join(f"{n} {words[k]}" for k, n in unprinted.items()) or "nothing"),
         "not printed, in arms: "
         + (", ".join(f"{name} {n}" for name, n in seen.unknown.items()) or "nothing"),
-        f"one gradient takes {1000 * seen.gradient_seconds:.1f} ms; expected {low:.0f} to {high:.0f} minutes and some "
+        f"one gradient takes {1000 * seen.gradient_seconds:.1f} ms; expected {time} and some "
         f"for compiling ({structures} structures, {settings.chains} chains of {settings.warmup} + {settings.draws}, "
         f"{min(workers, settings.chains)} at a time)",
     ]

@@ -16,12 +16,11 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 
-from stemtrial.compiled import cache_directory, jit
+from stemtrial.compiled import entry, jit
 
 _VERSION = 3 << 32
 """Major version 0 in the lower half of a word, minor version 3 in the upper."""
@@ -121,12 +120,7 @@ def operation(name: str, handler: Callable[[int], int]) -> Callable[..., Any]:
     """
     import jax
 
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_directory())
-    try:
-        compiled = numba.cfunc(types.int64(types.int64), cache=True)(handler)
-    finally:
-        numba.config.CACHE_DIR = previous
+    compiled = entry(types.int64(types.int64), handler)
     _KEPT.append(compiled)
     capsule = ctypes.pythonapi.PyCapsule_New
     capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
