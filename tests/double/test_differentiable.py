@@ -263,7 +263,7 @@ def test_arms_do_not_touch_each_other(steps, arguments, seen):
 
 
 def test_gradients_do_not_depend_on_what_was_asked_before(steps, arguments, weights, gradient):
-    """The path of the last call is kept: another's must never be taken for it."""
+    """Derivatives come from the path of their own value, whatever has been computed since."""
     given = [jnp.asarray(a) for a in arguments.values()]
     _, back = jax.vjp(steps.visited, *given)
     steps.visited(*(1.01 * a for a in given))
